@@ -1,0 +1,1 @@
+//! HTTP doors: health, ping, metrics.

@@ -1,0 +1,1 @@
+//! Builds everything from a [`crate::config::Config`], serves, and drains on SIGTERM.

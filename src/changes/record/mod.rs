@@ -1,0 +1,1 @@
+//! Rendering of a tuple as JSON (postgres.md §2.15).

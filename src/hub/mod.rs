@@ -1,0 +1,1 @@
+//! Topics, their members, and the outbox of one socket.

@@ -1,0 +1,32 @@
+//! Dovetail: a drop-in replacement for the Supabase Realtime server.
+//!
+//! The crate is a house with four floors; a module imports only from floors below its own.
+//!
+//! 1. Pure, no I/O: [`protocol`], [`auth`], [`pgoutput`], [`changes::filter`], [`changes::record`],
+//!    [`presence::state`].
+//! 2. One resource each: [`postgres`], [`replication`], [`hub`], [`cluster`].
+//! 3. Capabilities: [`broadcast`], [`presence`], [`changes`], [`access`].
+//! 4. Doors: [`socket`], [`api`]; and [`app`], which builds everything from a [`config`].
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
+)]
+#![warn(clippy::await_holding_lock)]
+
+pub mod access;
+pub mod api;
+pub mod app;
+pub mod auth;
+pub mod broadcast;
+pub mod changes;
+pub mod cluster;
+pub mod config;
+pub mod hub;
+pub mod pgoutput;
+pub mod postgres;
+pub mod presence;
+pub mod protocol;
+pub mod replication;
+pub mod socket;

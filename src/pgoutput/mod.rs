@@ -1,0 +1,1 @@
+//! Decoder of logical replication messages.

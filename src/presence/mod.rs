@@ -1,0 +1,2 @@
+//! Who is where.
+pub mod state;

@@ -1,0 +1,1 @@
+//! The mergeable set behind presence.

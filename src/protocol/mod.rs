@@ -1,0 +1,1 @@
+//! Phoenix messages and their two serializers (protocol.md §2).

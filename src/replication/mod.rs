@@ -1,0 +1,1 @@
+//! The stream: slot, START_REPLICATION, keepalive, confirmed position, reconnect.

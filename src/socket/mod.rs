@@ -1,0 +1,1 @@
+//! One WebSocket: upgrade, connection, channel.

@@ -1,0 +1,1 @@
+//! Integration tests, through the front door: real server, real Postgres, real clients.
