@@ -24,6 +24,7 @@ pub mod changes;
 pub mod cluster;
 pub mod config;
 pub mod hub;
+pub mod metrics_names;
 pub mod pgoutput;
 pub mod postgres;
 pub mod presence;
