@@ -186,8 +186,8 @@ mod tests {
 
     fn member(version: Version) -> Arc<Member> {
         let limits = Limits {
-            bytes: 1 << 20,
-            frames: 100,
+            bytes: 1 << 30,
+            frames: 1 << 20,
         };
         let outbox = Arc::new(Outbox::new(limits));
         Arc::new(Member::new(
