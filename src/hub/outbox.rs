@@ -138,6 +138,19 @@ impl Outbox {
         state.bytes = 0;
         Poll::Ready(state.closing)
     }
+
+    /// Ready once what is queued is no longer worth writing: the client did not read, or the socket is gone. For
+    /// the writer, while the socket takes no more bytes.
+    pub fn poll_gave_up(&self, context: &mut Context<'_>) -> Poll<Closing> {
+        let mut state = self.state.lock();
+        match state.closing {
+            Some(closing @ (Closing::Overflow | Closing::Gone)) => Poll::Ready(closing),
+            _ => {
+                state.writer = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
 }
 
 #[cfg(test)]
