@@ -59,11 +59,7 @@ pub async fn run(
         config.tenant.clone(),
         database.clone(),
         config.publication.clone(),
-        replication::slot_name(
-            &config.slot_name,
-            config.slot_name_suffix.as_deref(),
-            &config.tenant,
-        ),
+        config.replication_slot(),
     );
     stream.durable = config.slot_durable;
     let (feed, watch) = replication::start(stream, &stop);
