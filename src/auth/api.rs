@@ -83,7 +83,11 @@ mod tests {
         );
         assert!(doors.verify(&token(b"", json!({})), 5).is_err());
         assert!(doors.verify(&token(b"one", json!({"exp": 5})), 5).is_err());
-        assert!(doors.verify(&token(b"one", json!({"iss": "them"})), 5).is_err());
+        assert!(
+            doors
+                .verify(&token(b"one", json!({"iss": "them"})), 5)
+                .is_err()
+        );
         assert!(doors.verify("garbage", 5).is_err());
     }
 

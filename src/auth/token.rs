@@ -123,8 +123,14 @@ mod tests {
             ("a.e30.e30", TokenError::Malformed),
             ("aaa.bbb.ccc", TokenError::Undecodable),
             ("..", TokenError::Undecodable),
-            ("e30.W10.", TokenError::Unacceptable("header or claims are no object")),
-            ("W10.e30.", TokenError::Unacceptable("header or claims are no object")),
+            (
+                "e30.W10.",
+                TokenError::Unacceptable("header or claims are no object"),
+            ),
+            (
+                "W10.e30.",
+                TokenError::Unacceptable("header or claims are no object"),
+            ),
         ] {
             assert_eq!(split(token).err(), Some(error), "{token}");
         }

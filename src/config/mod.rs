@@ -15,8 +15,6 @@ use std::time::Duration;
 use crate::auth::{ApiKeys, ClaimValidators, Jwks, Keys};
 use crate::postgres::ConnectOptions;
 
-
-
 /// Everything the server can be told. Made by `Config::read`.
 ///
 /// Unless a field says otherwise the variable has the field's name in capitals.
