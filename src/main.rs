@@ -1,2 +1,10 @@
 //! The command line.
-fn main() {}
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    // Before anything else: whoever opens a TLS connection takes the process-wide provider. It can
+    // only fail when there is one already, and then there is nothing to do.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    cli::run()
+}

@@ -80,9 +80,10 @@ impl Shape {
 }
 
 impl Setting {
-    /// Name of the flag without its dashes.
+    /// Name of the flag without its dashes: the variable's without our own prefix.
     pub fn flag(&self) -> String {
-        self.name.to_ascii_lowercase().replace('_', "-")
+        let name = self.name.strip_prefix("DOVETAIL_").unwrap_or(self.name);
+        name.to_ascii_lowercase().replace('_', "-")
     }
 }
 
@@ -197,7 +198,8 @@ pub const SETTINGS: &[Setting] = &[
     plain(Logging, "LOG_FORMAT", Text, "pretty", "pretty: HH:MM:SS.mmm [level] message; json: one object a line"),
     plain(Logging, "REGION", Text, "us-east-1", "Where this server is, for the health answer"),
 
-    plain(Development, "DOVETAIL_DATA", Path, "", "Folder of `dovetail dev`: its database and keys; ./.dovetail when not set"),
+    plain(Development, "DOVETAIL_DATA", Path, ".dovetail", "Folder of dovetail dev: its database and keys"),
+    plain(Development, "PG_BIN_DIR", Path, "", "Folder of the Postgres programs for dovetail dev; searched for when not set"),
 ];
 
 /// The text of `.env.example`.
