@@ -66,6 +66,13 @@ impl Config {
     }
 }
 
+impl Default for Config {
+    /// Every setting unset: no database and no keys.
+    fn default() -> Self {
+        read(&mut Reader::new(&|_| Ok(None)), Purpose::Any, 0)
+    }
+}
+
 /// The raw value of an environment variable, for [`Config::read`].
 ///
 /// # Errors
