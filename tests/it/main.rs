@@ -3,3 +3,4 @@
 
 mod command_line;
 mod embedded_server;
+mod sql_schema;
