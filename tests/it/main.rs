@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod command_line;
+mod dev;
 mod embedded_server;
 mod sql_schema;
