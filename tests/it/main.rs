@@ -1,5 +1,7 @@
 //! Integration tests, through the front door: real server, real Postgres, real clients.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod command_line;
+mod dev;
 mod embedded_server;
 mod sql_schema;
