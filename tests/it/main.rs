@@ -2,5 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod replication_decoding;
+mod replication_failures;
 mod replication_postgres;
+mod replication_publications;
 mod replication_reader;

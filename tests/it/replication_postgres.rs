@@ -55,6 +55,11 @@ impl Cluster {
         cluster
     }
 
+    /// Another setting for the next start; the last one of a name wins.
+    pub fn set(&mut self, setting: &str) {
+        self.settings.push(setting.to_owned());
+    }
+
     pub fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
