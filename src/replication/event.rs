@@ -14,6 +14,10 @@ pub enum Event {
         /// Where the stream starts.
         at: Lsn,
     },
+    /// From here on the changes of these publications come, and of no others. Follows [`Event::Live`], and comes again
+    /// when publications were created or dropped. With a temporary slot, changes of a *new* publication committed
+    /// before this event may be missing; those of publications that stay are complete.
+    Publications(Vec<Box<str>>),
     /// The stream stopped. It is being restarted; [`Event::Live`] follows when that works, with an [`Event::Gap`]
     /// before it if commits may have been missed. A transaction that was begun and not committed goes on where it
     /// stopped (without a second [`Event::Begin`]) if the slot is the same; after a gap it is void.

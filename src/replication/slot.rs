@@ -39,6 +39,17 @@ pub fn slot_name(base: &str, suffix: Option<&str>, scope: &str) -> String {
     kept + &hash
 }
 
+/// A second name, for a moment or until the next change of publications: a temporary slot is followed by another
+/// before it is given up.
+pub(super) fn other_name(settings: &Settings, current: &str) -> String {
+    if current != settings.slot {
+        return settings.slot.clone();
+    }
+    let kept: String = current.chars().take(NAME_BYTES - 2).collect();
+    let ending = if current.ends_with("_b") { "_c" } else { "_b" };
+    kept + ending
+}
+
 /// 32-bit FNV-1a: the name must be the same in every build, which the standard hasher does not promise.
 fn fnv1a(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, byte| {
@@ -66,7 +77,7 @@ pub(super) async fn prepare(
 ) -> Result<Slot, Error> {
     let name = &settings.slot;
     let Some(found) = find(wire, name).await? else {
-        return create(wire, settings, None).await;
+        return create(wire, name, settings.durable, None).await;
     };
     if found.active || found.temporary {
         return Err(Error::SlotInUse(name.clone()));
@@ -86,7 +97,7 @@ pub(super) async fn prepare(
     let lost = recreate.or(found.lost.then_some(GapReason::SlotLost));
     if lost.is_some() {
         drop_slot(wire, name).await?;
-        return create(wire, settings, lost).await;
+        return create(wire, name, settings.durable, lost).await;
     }
     Ok(Slot {
         at: found.confirmed,
@@ -147,20 +158,22 @@ async fn drop_slot(wire: &mut Wire, name: &str) -> Result<(), Error> {
     wire.query(&command).await.map(|_| ())
 }
 
-async fn create(
+/// Makes a slot. Waits for the transactions that are running, as Postgres does before a slot can start.
+pub(super) async fn create(
     wire: &mut Wire,
-    settings: &Settings,
+    name: &str,
+    durable: bool,
     lost: Option<GapReason>,
 ) -> Result<Slot, Error> {
-    let kind = if settings.durable { "" } else { "TEMPORARY " };
+    let kind = if durable { "" } else { "TEMPORARY " };
     let command = format!(
         "CREATE_REPLICATION_SLOT {} {kind}LOGICAL pgoutput NOEXPORT_SNAPSHOT",
-        escape_identifier(&settings.slot)
+        escape_identifier(name)
     );
     let rows = match wire.query_patiently(&command).await {
         // Somebody was faster between the look and the creation.
         Err(error) if error.code() == Some("42710") => {
-            return Err(Error::SlotInUse(settings.slot.clone()));
+            return Err(Error::SlotInUse(name.to_owned()));
         }
         other => other?,
     };

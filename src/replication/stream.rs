@@ -34,8 +34,21 @@ const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 pub(super) enum Ended {
     /// The consumer is gone or the server stops.
     Stop,
-    /// The list of publications may have changed; everything up to [`Position::resume`] has been handed over.
+    /// The list of publications may have changed; everything up to [`Position::resume`] has been handed over. The
+    /// copy still runs: [`Stream::run`] may be called again.
     Publications,
+    /// [`Goal::Reached`] or [`Goal::Other`] came true; the copy still runs.
+    Goal,
+}
+
+/// What ends a stream besides a stop.
+pub(super) enum Goal<'a> {
+    /// Publications may have changed.
+    Publications,
+    /// Everything before this position has been handed over.
+    Reached(Lsn),
+    /// Something else is done.
+    Other(&'a mut (dyn Future<Output = ()> + Send + Unpin)),
 }
 
 /// What outlives one stream: where we are, and what we know.
@@ -51,6 +64,8 @@ pub(super) struct Stream<'a> {
     pub(super) telemetry: &'a Telemetry,
     /// `wal_sender_timeout`; `None` if it is off.
     pub(super) sender_timeout: Option<Duration>,
+    /// Publications may have changed since the list was read.
+    pub(super) recheck: bool,
 }
 
 /// What the frames that had been read asked for.
@@ -61,8 +76,12 @@ struct Demand {
 }
 
 impl Stream<'_> {
-    /// Streams until something ends it.
-    pub(super) async fn run(&mut self) -> Result<Ended, Error> {
+    /// Streams until something ends it, a stop, a failure, or the goal.
+    pub(super) async fn run(&mut self, mut goal: Goal<'_>) -> Result<Ended, Error> {
+        if let Goal::Reached(_) = goal {
+            // On an idle database only an answer tells how far the stream is.
+            self.status(true).await?;
+        }
         let interval = self.sender_timeout.map_or(STATUS_INTERVAL, |limit| {
             STATUS_INTERVAL.min(limit / 3).max(STATUS_PAUSE)
         });
@@ -75,15 +94,23 @@ impl Stream<'_> {
         let mut last_status = Instant::now();
         let mut next_status = last_status + interval;
         let mut heard = last_status;
-        let mut recheck = false;
         let mut events = Vec::new();
         loop {
-            let decoded = self.decode_buffered(&mut events);
+            let stops = matches!(goal, Goal::Publications);
+            let decoded = self.decode_buffered(stops, &mut events);
             self.producer.push(&mut events);
             let demand = decoded?;
-            if demand.publications || (recheck && !self.progress.assembler.in_transaction()) {
-                self.status(false).await?;
-                return Ok(Ended::Publications);
+            self.recheck |= demand.publications;
+            let between = !self.progress.assembler.in_transaction();
+            match goal {
+                Goal::Publications if self.recheck && between => {
+                    self.status(false).await?;
+                    return Ok(Ended::Publications);
+                }
+                Goal::Reached(target) if between && self.progress.position.received() >= target => {
+                    return Ok(Ended::Goal);
+                }
+                _ => {}
             }
             let now = Instant::now();
             if demand.reply || now >= next_status {
@@ -112,13 +139,14 @@ impl Stream<'_> {
                 () = self.producer.progressed() => {
                     next_status = next_status.min(last_status + STATUS_PAUSE);
                 }
-                () = self.producer.recheck_asked() => recheck = true,
+                () = self.producer.recheck_asked() => self.recheck = true,
+                () = other(&mut goal) => return Ok(Ended::Goal),
             }
         }
     }
 
     /// Turns what has been read into events; what came before an error is in `events` all the same.
-    fn decode_buffered(&mut self, events: &mut Vec<Event>) -> Result<Demand, Error> {
+    fn decode_buffered(&mut self, stops: bool, events: &mut Vec<Event>) -> Result<Demand, Error> {
         let mut demand = Demand::default();
         while let Some(frame) = self.wire.buffered()? {
             match frame {
@@ -130,8 +158,8 @@ impl Stream<'_> {
                 Frame::Other(Message::NoticeResponse(_) | Message::ParameterStatus(_)) => {}
                 Frame::CopyDone | Frame::CopyBoth | Frame::Other(_) => return Err(Error::Closed),
             }
-            if demand.publications {
-                // What comes next was decoded with the old list of publications: it will come again.
+            if stops && demand.publications {
+                // What comes next was decoded with the old list of publications, and may come again with the new one.
                 break;
             }
         }
@@ -159,7 +187,7 @@ impl Stream<'_> {
                     } = assembler.accept(message, events)
                     {
                         position.commit(end, handed);
-                        demand.publications = publications;
+                        demand.publications |= publications;
                     }
                 }
                 Err(error) => {
@@ -198,5 +226,13 @@ impl Stream<'_> {
                 Ok(())
             })
             .await
+    }
+}
+
+/// Ends when [`Goal::Other`] does.
+async fn other(goal: &mut Goal<'_>) {
+    match goal {
+        Goal::Other(done) => done.await,
+        Goal::Publications | Goal::Reached(_) => std::future::pending().await,
     }
 }

@@ -5,16 +5,16 @@ use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
 use postgres_protocol::escape::{escape_identifier, escape_literal};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::error::Error;
 use super::event::{Event, GapReason, LostReason};
 use super::feed::{Producer, Status};
 use super::login::login;
 use super::slot;
-use super::stream::{Ended, Progress, Stream};
+use super::stream::{Ended, Goal, Progress, Stream};
 use super::telemetry::Telemetry;
-use super::wire::Wire;
+use super::wire::{PATIENCE, Wire};
 use super::{MESSAGES_PUBLICATION, Settings};
 use crate::pgoutput::Lsn;
 
@@ -38,12 +38,14 @@ pub(super) async fn supervise(settings: Settings, producer: Producer) {
     let stop = producer.stop().clone();
     let mut supervisor = Supervisor {
         telemetry: Telemetry::new(&settings.tenant),
-        settings,
         producer,
         progress: Progress {
             assembler: Default::default(),
             position: Default::default(),
         },
+        slot_name: settings.slot.clone(),
+        streaming: Vec::new(),
+        recheck: false,
         new_slot: false,
         streamed: false,
         running_since: None,
@@ -51,6 +53,7 @@ pub(super) async fn supervise(settings: Settings, producer: Producer) {
         recreate: None,
         failures: 0,
         stuck: Stuck::default(),
+        settings,
     };
     loop {
         let ended = tokio::select! {
@@ -75,6 +78,12 @@ struct Supervisor {
     producer: Producer,
     telemetry: Telemetry,
     progress: Progress,
+    /// The slot we stream from.
+    slot_name: String,
+    /// The publications we stream.
+    streaming: Vec<Box<str>>,
+    /// They may have changed.
+    recheck: bool,
     /// The slot of this connection was made for it.
     new_slot: bool,
     /// The stream has run before, so a new slot means a gap.
@@ -113,38 +122,146 @@ struct Identity {
 impl Supervisor {
     /// Connects and streams. `Ok`: it was asked to stop.
     async fn attempt(&mut self) -> Result<(), Error> {
-        let mut wire = login(&self.settings.connect, self.settings.max_message_bytes).await?;
+        let mut wire = self.login().await?;
         let server = server(&mut wire).await?;
-        let mut publications = self.publications(&mut wire).await?;
+        let publications = self.publications(&mut wire).await?;
+        if publications.is_empty() {
+            slot::discard(&mut wire, &self.settings).await?;
+            return Err(self.no_publication());
+        }
         self.slot(&mut wire, &server.identity).await?;
+        self.begin(&mut wire, publications).await?;
         loop {
-            self.begin(&mut wire, &publications).await?;
-            let ended = Stream {
-                wire: &mut wire,
-                producer: &self.producer,
-                progress: &mut self.progress,
-                telemetry: &self.telemetry,
-                sender_timeout: server.sender_timeout,
-            }
-            .run()
-            .await?;
+            let goal = Goal::Publications;
+            let ended = self.stream(&mut wire, &server, goal).await?;
             match ended {
-                Ended::Stop => {
+                Ended::Publications => match self.follow(wire, &server).await? {
+                    Some(next) => wire = next,
+                    None => return Ok(()),
+                },
+                Ended::Stop | Ended::Goal => {
                     wire.close().await;
                     return Ok(());
-                }
-                // The slot stays, also a temporary one: it belongs to the connection, not to the copy.
-                Ended::Publications => {
-                    wire.end_copy().await?;
-                    publications = self.publications(&mut wire).await?;
-                    self.progress.assembler.restart(true);
                 }
             }
         }
     }
 
+    async fn login(&self) -> Result<Wire, Error> {
+        login(&self.settings.connect, self.settings.max_message_bytes).await
+    }
+
+    async fn stream(
+        &mut self,
+        wire: &mut Wire,
+        server: &Server,
+        goal: Goal<'_>,
+    ) -> Result<Ended, Error> {
+        let mut stream = Stream {
+            wire,
+            producer: &self.producer,
+            progress: &mut self.progress,
+            telemetry: &self.telemetry,
+            sender_timeout: server.sender_timeout,
+            recheck: std::mem::take(&mut self.recheck),
+        };
+        let ended = stream.run(goal).await;
+        self.recheck = stream.recheck && !matches!(ended, Ok(Ended::Publications));
+        ended
+    }
+
+    /// Publications may have been created or dropped: goes on, if necessary on a new connection, because Postgres
+    /// takes the list only at the start of a stream, and a walsender that has ended one logical stream ends the next
+    /// at once. `None`: it was asked to stop.
+    async fn follow(&mut self, mut wire: Wire, server: &Server) -> Result<Option<Wire>, Error> {
+        let looked = async {
+            let mut next = self.login().await?;
+            let publications = self.publications(&mut next).await?;
+            Ok::<_, Error>((next, publications))
+        };
+        let (mut next, publications) = match timeout(PATIENCE, looked).await {
+            Ok(Ok(looked)) => looked,
+            // No free connection, for example: no reason to give up the one that works.
+            Ok(Err(error)) => return Ok(Some(self.look_later(wire, &error))),
+            Err(_) => return Ok(Some(self.look_later(wire, &Error::Timeout(PATIENCE)))),
+        };
+        if publications == self.streaming {
+            next.close().await;
+            return Ok(Some(wire));
+        }
+        if publications.is_empty() {
+            if self.settings.durable {
+                wire.end_copy().await?;
+            }
+            wire.close().await;
+            slot::discard(&mut next, &self.settings).await?;
+            return Err(self.no_publication());
+        }
+        if self.settings.durable {
+            // Frees the slot. What Postgres had sent beyond our position is thrown away and comes again.
+            wire.end_copy().await?;
+            wire.close().await;
+            self.progress.assembler.restart(true);
+        } else {
+            match self.overlap(wire, next, server).await? {
+                Some(switched) => next = switched,
+                None => return Ok(None),
+            }
+        }
+        self.begin(&mut next, publications).await?;
+        Ok(Some(next))
+    }
+
+    fn look_later(&self, wire: Wire, error: &Error) -> Wire {
+        tracing::warn!(
+            tenant = self.settings.tenant,
+            error = %error.chain(),
+            "cannot look which publications exist, trying again soon"
+        );
+        self.producer.recheck_later(PAUSE_ANSWERING);
+        wire
+    }
+
+    /// A temporary slot goes with its connection: the old stream goes on until the new slot exists, and up to where
+    /// that starts, so that nothing is missing in between and nothing comes twice.
+    async fn overlap(
+        &mut self,
+        mut wire: Wire,
+        mut next: Wire,
+        server: &Server,
+    ) -> Result<Option<Wire>, Error> {
+        let name = slot::other_name(&self.settings, &self.slot_name);
+        let mut made = None;
+        let ended = {
+            let mut making = Box::pin(async {
+                made = Some(slot::create(&mut next, &name, false, None).await);
+            });
+            self.stream(&mut wire, server, Goal::Other(&mut making))
+                .await?
+        };
+        let at = match (ended, made) {
+            (Ended::Goal, Some(made)) => made?.at,
+            _ => {
+                wire.close().await;
+                return Ok(None);
+            }
+        };
+        let ended = self.stream(&mut wire, server, Goal::Reached(at)).await?;
+        wire.close().await;
+        if ended == Ended::Stop {
+            return Ok(None);
+        }
+        self.slot_name = name;
+        self.progress.assembler.restart(true);
+        Ok(Some(next))
+    }
+
+    fn no_publication(&self) -> Error {
+        Error::NoPublication(self.settings.publication.clone(), MESSAGES_PUBLICATION)
+    }
+
     /// Those of our publications that exist: naming another one would stop the stream at the next change (§2.20).
-    async fn publications(&mut self, wire: &mut Wire) -> Result<Vec<String>, Error> {
+    async fn publications(&self, wire: &mut Wire) -> Result<Vec<Box<str>>, Error> {
         let rows = wire
             .query(&format!(
                 "SELECT pubname FROM pg_catalog.pg_publication WHERE pubname IN ({}, {}) ORDER BY 1",
@@ -152,21 +269,16 @@ impl Supervisor {
                 escape_literal(MESSAGES_PUBLICATION),
             ))
             .await?;
-        let names: Vec<String> = rows.into_iter().flatten().flatten().collect();
-        if names.is_empty() {
-            slot::discard(wire, &self.settings).await?;
-            return Err(Error::NoPublication(
-                self.settings.publication.clone(),
-                MESSAGES_PUBLICATION,
-            ));
-        }
-        Ok(names)
+        let names = rows.into_iter().flatten().flatten();
+        Ok(names.map(String::into_boxed_str).collect())
     }
 
     /// Makes sure there is a slot, and says so if something may have been missed.
     async fn slot(&mut self, wire: &mut Wire, identity: &Identity) -> Result<(), Error> {
         let slot = slot::prepare(wire, &self.settings, self.recreate).await?;
         self.recreate = None;
+        self.recheck = false;
+        self.slot_name.clone_from(&self.settings.slot);
         self.new_slot = slot.is_new;
         let before = self.identity.replace(identity.clone());
         let moved = before.is_some_and(|before| before != *identity);
@@ -191,7 +303,7 @@ impl Supervisor {
     }
 
     /// Starts streaming where we are.
-    async fn begin(&mut self, wire: &mut Wire, publications: &[String]) -> Result<(), Error> {
+    async fn begin(&mut self, wire: &mut Wire, publications: Vec<Box<str>>) -> Result<(), Error> {
         let names: Vec<String> = publications
             .iter()
             .map(|name| escape_identifier(name).replace('\'', "''"))
@@ -200,32 +312,34 @@ impl Supervisor {
         let command = format!(
             "START_REPLICATION SLOT {} LOGICAL {at} \
              (proto_version '1', publication_names '{}', messages 'true')",
-            escape_identifier(&self.settings.slot),
+            escape_identifier(&self.slot_name),
             names.join(","),
         );
         match wire.copy_both(&command).await {
             Err(error) if error.code() == Some("55006") => {
-                return Err(Error::SlotInUse(self.settings.slot.clone()));
+                return Err(Error::SlotInUse(self.slot_name.clone()));
             }
             other => other?,
         }
+        tracing::info!(
+            tenant = self.settings.tenant,
+            slot = self.slot_name,
+            publications = names.join(","),
+            %at,
+            "replication stream running"
+        );
         if self.running_since.is_none() {
             self.running_since = Some(Instant::now());
             self.telemetry.live(self.streamed);
-            tracing::info!(
-                tenant = self.settings.tenant,
-                slot = self.settings.slot,
-                publications = names.join(","),
-                %at,
-                "replication stream running"
-            );
             self.streamed = true;
             self.producer.push_one(Event::Live {
                 slot_is_new: self.new_slot,
                 at,
             });
-            self.producer.set_status(Status::Live { at });
         }
+        self.streaming.clone_from(&publications);
+        self.producer.push_one(Event::Publications(publications));
+        self.producer.set_status(Status::Live { at });
         Ok(())
     }
 

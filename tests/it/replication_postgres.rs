@@ -136,6 +136,10 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.end(Signal::QUIT);
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+            eprintln!("log of Postgres:\n{log}");
+        }
     }
 }
 

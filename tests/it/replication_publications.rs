@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::replication_postgres::Cluster;
 use super::replication_reader::{Reader, settings};
-use dovetail::replication::Settings;
+use dovetail::replication::{Event, Row, Settings};
 use tokio::time::timeout;
 
 /// What our migrations install, in short: every DDL command is written into the log.
@@ -32,11 +32,15 @@ async fn rows(reader: &mut Reader, last: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_publication_created_while_streaming_joins_the_stream_without_a_gap() {
+async fn a_publication_created_while_streaming_joins_a_durable_stream_from_its_first_change() {
     let cluster = Cluster::started(&[]).await;
     let sql = cluster.sql().await;
     run(&sql, &[TRIGGER, TABLES]).await;
-    let mut reader = Reader::live(settings(&cluster)).await;
+    let mut reader = Reader::live(Settings {
+        durable: true,
+        ..settings(&cluster)
+    })
+    .await;
     run(
         &sql,
         &[
@@ -61,6 +65,86 @@ async fn a_publication_created_while_streaming_joins_the_stream_without_a_gap() 
             "insert t (4)"
         ]
     );
+}
+
+#[tokio::test]
+async fn a_publication_created_while_streaming_joins_a_temporary_stream_that_misses_nothing_else() {
+    let cluster = Cluster::started(&[]).await;
+    let sql = std::sync::Arc::new(cluster.sql().await);
+    run(&sql, &[TRIGGER, TABLES]).await;
+    let mut reader = Reader::live(settings(&cluster)).await;
+    let writer = tokio::spawn({
+        let sql = std::sync::Arc::clone(&sql);
+        async move {
+            for id in 0..2000 {
+                sql.batch_execute(&format!("INSERT INTO m VALUES ({id})"))
+                    .await
+                    .unwrap();
+                if id == 500 || id == 1000 {
+                    let name = ["", "supabase_realtime"][usize::from(id == 500)];
+                    let command = match name {
+                        "" => "DROP PUBLICATION supabase_realtime",
+                        _ => "CREATE PUBLICATION supabase_realtime FOR TABLE t",
+                    };
+                    // The drop would stop the walsender at the next change: let it be seen first.
+                    sql.batch_execute(command).await.unwrap();
+                    tokio::time::sleep(Duration::from_millis(1000)).await;
+                }
+            }
+        }
+    });
+    let mut expected = 0;
+    let mut lists = Vec::new();
+    while expected < 2000 {
+        let event = reader.next().await;
+        match event {
+            Event::Publications(names) => lists.push(names.len()),
+            Event::Lost { .. } | Event::Gap { .. } | Event::Live { .. } => panic!("{event:?}"),
+            Event::Change(change) => {
+                let Row::Insert { new } = change.row else {
+                    panic!()
+                };
+                assert_eq!(new.share(0).unwrap(), expected.to_string());
+                expected += 1;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(lists, [1, 2, 1]);
+    writer.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_new_table_in_a_publication_does_not_interrupt_the_stream() {
+    let cluster = Cluster::started(&[]).await;
+    let sql = cluster.sql().await;
+    run(
+        &sql,
+        &[TRIGGER, TABLES, "CREATE PUBLICATION supabase_realtime"],
+    )
+    .await;
+    let mut reader = Reader::live(settings(&cluster)).await;
+    let walsender = "SELECT pid FROM pg_stat_replication";
+    let before: i32 = sql.query_one(walsender, &[]).await.unwrap().get(0);
+    for number in 0..20 {
+        let table = format!("CREATE TABLE n{number} (id int PRIMARY KEY)");
+        let add = format!("ALTER PUBLICATION supabase_realtime ADD TABLE n{number}");
+        let insert = format!("INSERT INTO n{number} VALUES (7)");
+        run(&sql, &[&table, &add, &insert]).await;
+    }
+    for number in 0..20 {
+        let line = format!("insert n{number} (7)");
+        assert_eq!(rows(&mut reader, &line).await, [line]);
+    }
+    let after: i32 = sql
+        .query_one(
+            "SELECT pid FROM pg_stat_replication WHERE state = 'streaming'",
+            &[],
+        )
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(before, after);
 }
 
 #[tokio::test]

@@ -126,6 +126,7 @@ fn describe(event: &Event) -> Option<String> {
         Event::Begin(_) => "begin".into(),
         Event::Commit(_) => "commit".into(),
         Event::Relation(_) => return None,
+        Event::Publications(_) => return None,
         Event::Truncate(relations) => {
             let names: Vec<&str> = relations.iter().map(|relation| &*relation.name).collect();
             format!("truncate {}", names.join(" "))
