@@ -1,8 +1,10 @@
 //! Integration tests, through the front door: real server, real Postgres, real clients.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod embedded_server;
 mod replication_decoding;
 mod replication_failures;
 mod replication_postgres;
 mod replication_publications;
 mod replication_reader;
+mod sql_schema;
