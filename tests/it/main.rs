@@ -4,4 +4,9 @@
 mod command_line;
 mod dev;
 mod embedded_server;
+mod replication_decoding;
+mod replication_failures;
+mod replication_postgres;
+mod replication_publications;
+mod replication_reader;
 mod sql_schema;
