@@ -233,9 +233,9 @@ impl Database {
     }
 }
 
-/// The folder with `initdb` and `postgres`: the newest installed version, or `POSTGRES_BIN`.
+/// The folder with `initdb` and `postgres`: the newest installed version, or `PG_BIN_DIR`.
 fn binaries() -> PathBuf {
-    let given = std::env::var_os("POSTGRES_BIN").map(PathBuf::from);
+    let given = std::env::var_os("PG_BIN_DIR").map(PathBuf::from);
     let on_path = std::env::var_os("PATH")
         .map(|path| std::env::split_paths(&path).collect::<Vec<_>>())
         .unwrap_or_default();
@@ -264,7 +264,7 @@ fn binaries() -> PathBuf {
             return bin;
         }
     }
-    panic!("no Postgres server binaries found: `make test` installs them, or set POSTGRES_BIN");
+    panic!("no Postgres server binaries found: `make test` installs them, or set PG_BIN_DIR");
 }
 
 /// `initdb` refuses to run as root: the folder is then given to `postgres` or `nobody`.
