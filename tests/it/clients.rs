@@ -23,7 +23,9 @@ use crate::support::token::SECRET;
 const LIMIT: Duration = Duration::from_secs(240);
 
 fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests")
+        .join(name)
 }
 
 /// Runs a program to its end; panics with all it said when it fails.
@@ -68,7 +70,11 @@ async fn node_modules() {
             );
             if !up_to_date(&wanted, &stamp) {
                 let mut npm = Command::new("npm");
-                run("npm ci", npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(&js)).await;
+                run(
+                    "npm ci",
+                    npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(&js),
+                )
+                .await;
                 fs::copy(&wanted, &stamp).expect("the stamp");
             }
         })
@@ -82,9 +88,20 @@ async fn python() -> PathBuf {
     let stamp = target.join("installed.txt");
     if !up_to_date(&wanted, &stamp) {
         let mut venv = Command::new("python3");
-        run("python3 -m venv", venv.args(["-m", "venv", "--clear"]).arg(&target)).await;
+        run(
+            "python3 -m venv",
+            venv.args(["-m", "venv", "--clear"]).arg(&target),
+        )
+        .await;
         let mut pip = Command::new(&program);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]);
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "-r",
+        ]);
         run("pip install", pip.arg(&wanted)).await;
         fs::copy(&wanted, &stamp).expect("the stamp");
     }
@@ -108,7 +125,8 @@ async fn node(file: &str) {
     node_modules().await;
     let (server, database) = ground().await;
     let mut node = Command::new("node");
-    node.args(["--test", "--test-reporter=spec", file]).current_dir(folder("js"));
+    node.args(["--test", "--test-reporter=spec", file])
+        .current_dir(folder("js"));
     tell_where(&mut node, &server, &database);
     let said = run(file, &mut node).await;
     assert!(!said.contains("tests 0\n"), "{file} has no tests:\n{said}");
@@ -139,10 +157,16 @@ async fn supabase_js_finds_its_way_back_after_a_restart_of_the_server() {
         .current_dir(folder("js"));
     tell_where(&mut node, &server, &database);
     let server = Arc::new(Mutex::new(server));
-    let control = TcpListener::bind(("127.0.0.1", 0)).await.expect("a control port");
+    let control = TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .expect("a control port");
     node.env(
         "CONTROL_PORT",
-        control.local_addr().expect("its address").port().to_string(),
+        control
+            .local_addr()
+            .expect("its address")
+            .port()
+            .to_string(),
     );
     let served = Arc::clone(&server);
     let orders = tokio::spawn(async move {

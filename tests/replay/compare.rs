@@ -108,11 +108,14 @@ impl Kind {
 /// Compares byte by byte with a pattern: `d` a digit, `x` a hex digit, anything else itself.
 fn shaped(text: &str, pattern: &str) -> bool {
     text.len() == pattern.len()
-        && text.bytes().zip(pattern.bytes()).all(|(have, want)| match want {
-            b'd' => have.is_ascii_digit(),
-            b'x' => have.is_ascii_hexdigit(),
-            other => have == other,
-        })
+        && text
+            .bytes()
+            .zip(pattern.bytes())
+            .all(|(have, want)| match want {
+                b'd' => have.is_ascii_digit(),
+                b'x' => have.is_ascii_hexdigit(),
+                other => have == other,
+            })
 }
 
 /// Does the text match an expected text with placeholders? Binds labels only when it does.
@@ -135,7 +138,10 @@ fn walk(parts: &[Part], actual: &str, bound: &mut Bindings) -> bool {
             .strip_prefix(exact.as_str())
             .is_some_and(|actual| walk(rest, actual, bound)),
         [Part::Any(kind, label), rest @ ..] => {
-            let ends = actual.char_indices().map(|(at, _)| at).chain([actual.len()]);
+            let ends = actual
+                .char_indices()
+                .map(|(at, _)| at)
+                .chain([actual.len()]);
             for end in ends.rev() {
                 let value = &actual[..end];
                 if !kind.fits(value) {
@@ -172,7 +178,13 @@ fn same_number(one: &str, other: &str) -> bool {
         digits.bytes().all(|b| b.is_ascii_digit())
     };
     if whole(one) && whole(other) {
-        let plain = |text: &str| if text == "-0" { "0".to_owned() } else { text.to_owned() };
+        let plain = |text: &str| {
+            if text == "-0" {
+                "0".to_owned()
+            } else {
+                text.to_owned()
+            }
+        };
         return plain(one) == plain(other);
     }
     match (one.parse::<f64>(), other.parse::<f64>()) {
@@ -306,16 +318,37 @@ pub fn holds_its_own_rules() -> Verdict {
         ("{\"a\":1,\"<other keys>\":0}", "{\"a\":1,\"b\":2}", true),
         ("{\"ids\":[1,2]}", "{\"ids\":[2,1]}", true),
         ("{\"xs\":[1,2]}", "{\"xs\":[2,1]}", false),
-        ("{\"ids\":[\"<int:a>\",2],\"x\":\"<int:a>\"}", "{\"ids\":[2,1],\"x\":1}", true),
-        ("\"<timestamp:iso8601-ms-z>\"", "\"2026-01-01T00:00:00.000Z\"", true),
-        ("\"<timestamp:iso8601-ms-z>\"", "\"2026-01-01T00:00:00Z\"", false),
+        (
+            "{\"ids\":[\"<int:a>\",2],\"x\":\"<int:a>\"}",
+            "{\"ids\":[2,1],\"x\":1}",
+            true,
+        ),
+        (
+            "\"<timestamp:iso8601-ms-z>\"",
+            "\"2026-01-01T00:00:00.000Z\"",
+            true,
+        ),
+        (
+            "\"<timestamp:iso8601-ms-z>\"",
+            "\"2026-01-01T00:00:00Z\"",
+            false,
+        ),
         ("\"a <text> b\"", "\"a anything at all b\"", true),
         ("null", "0", false),
-        ("{\"<uuid>\":1}", "{\"00000000-0000-0000-0000-00000000000f\":1}", true),
+        (
+            "{\"<uuid>\":1}",
+            "{\"00000000-0000-0000-0000-00000000000f\":1}",
+            true,
+        ),
     ];
     for (expected, actual, fits) in cases {
         let parse = |text: &str| Json::parse(text).map_err(|err| format!("{text}: {err}"));
-        let verdict = same(&parse(expected)?, &parse(actual)?, &mut Bindings::new(), "$");
+        let verdict = same(
+            &parse(expected)?,
+            &parse(actual)?,
+            &mut Bindings::new(),
+            "$",
+        );
         if verdict.is_ok() != fits {
             return Err(format!("{expected} against {actual}: {verdict:?}"));
         }

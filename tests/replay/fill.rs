@@ -106,7 +106,9 @@ pub fn hex(text: &str) -> Vec<u8> {
         u8::try_from(value).expect("below 16")
     };
     let pairs = text.as_bytes().chunks_exact(2);
-    pairs.map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+    pairs
+        .map(|pair| digit(pair[0]) << 4 | digit(pair[1]))
+        .collect()
 }
 
 /// The inverse of [`hex`].

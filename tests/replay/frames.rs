@@ -12,7 +12,9 @@ fn text(text: impl Into<String>) -> Json {
 }
 
 fn object<const N: usize>(members: [(&str, Json); N]) -> Json {
-    let members = members.into_iter().map(|(name, value)| (name.into(), value));
+    let members = members
+        .into_iter()
+        .map(|(name, value)| (name.into(), value));
     Json::Object(members.collect())
 }
 

@@ -166,7 +166,12 @@ impl fmt::Display for Json {
             Self::Object(members) => {
                 f.write_str("{")?;
                 for (n, (name, value)) in members.iter().enumerate() {
-                    write!(f, "{}{}:{value}", if n == 0 { "" } else { "," }, quote(name))?;
+                    write!(
+                        f,
+                        "{}{}:{value}",
+                        if n == 0 { "" } else { "," },
+                        quote(name)
+                    )?;
                 }
                 f.write_str("}")
             }

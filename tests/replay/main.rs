@@ -70,7 +70,9 @@ fn folder() -> PathBuf {
 /// The scenarios that `selected.txt` names, the longest first.
 fn selected() -> Vec<Scenario> {
     let list = fs::read_to_string(folder().join("selected.txt")).expect("selected.txt");
-    let names = list.lines().map(|line| line.split('#').next().unwrap_or("").trim());
+    let names = list
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or("").trim());
     let mut scenarios: Vec<Scenario> = names
         .filter(|name| !name.is_empty())
         .map(|name| {

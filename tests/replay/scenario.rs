@@ -105,7 +105,10 @@ impl<'a> Run<'a> {
     async fn play(&mut self) -> Verdict {
         self.run_all("setup_sql").await?;
         let scenario = self.scenario;
-        let connections = scenario.json.get("connections").map_or(&[][..], Json::items);
+        let connections = scenario
+            .json
+            .get("connections")
+            .map_or(&[][..], Json::items);
         for connection in connections {
             if field(connection, "open") != Some("later")
                 && let Some(answer) = self.open(connection).await?
@@ -232,7 +235,9 @@ impl<'a> Run<'a> {
             let socket = self.sockets.remove(name).ok_or("no such connection")?;
             socket.close(1000);
             tokio::spawn(async move {
-                socket.holds(usize::MAX, Instant::now() + Duration::from_secs(5)).await;
+                socket
+                    .holds(usize::MAX, Instant::now() + Duration::from_secs(5))
+                    .await;
             });
         } else if let Some(name) = field(step, "terminate") {
             self.sockets.remove(name).ok_or("no such connection")?;
@@ -306,15 +311,17 @@ impl<'a> Run<'a> {
         let filler = self.filler();
         let status = expected.get("status").and_then(Json::int);
         if status != Some(u64::from(got.status)) {
-            return Err(format!("status: expected {status:?}, got {} {}", got.status, got.text()));
+            return Err(format!(
+                "status: expected {status:?}, got {} {}",
+                got.status,
+                got.text()
+            ));
         }
         for (name, value) in expected.get("headers").map_or(&[][..], Json::members) {
             let have = got.header(name);
             let fits = match (value.text(), have) {
                 (None, None) => true,
-                (Some(want), Some(have)) => {
-                    text_matches(&filler.text(want), have, &mut self.bound)
-                }
+                (Some(want), Some(have)) => text_matches(&filler.text(want), have, &mut self.bound),
                 _ => false,
             };
             if !fits {
@@ -336,7 +343,10 @@ impl<'a> Run<'a> {
     /// Exactly these items, then silence.
     async fn expect(&mut self, step: &Json, last: bool) -> Verdict {
         let expected = step.get("expect").map_or(&[][..], Json::items);
-        let slowest = expected.iter().filter_map(|item| millis(item, "after_ms")).max();
+        let slowest = expected
+            .iter()
+            .filter_map(|item| millis(item, "after_ms"))
+            .max();
         let patience = millis(step, "timeout_ms")
             .unwrap_or(slowest.unwrap_or_default() * 2 + Duration::from_secs(5));
         let deadline = Instant::now() + patience.mul_f64(slow());
@@ -411,7 +421,10 @@ impl<'a> Run<'a> {
             if let Some(earliest) = millis(want, "not_before_ms")
                 && after < earliest
             {
-                return Err(format!("item {} came after {after:?}, not {earliest:?}", n + 1));
+                return Err(format!(
+                    "item {} came after {after:?}, not {earliest:?}",
+                    n + 1
+                ));
             }
         }
         Ok(())
@@ -448,7 +461,10 @@ impl<'a> Run<'a> {
         for n in 0.. {
             let socket = self.socket(at)?;
             if !socket.holds(1, deadline).await {
-                return Err(format!("at {at}: {} did not arrive ({n} allowed did)", wanted(want)));
+                return Err(format!(
+                    "at {at}: {} did not arrive ({n} allowed did)",
+                    wanted(want)
+                ));
             }
             let items = socket.take(1);
             let Some((_, item)) = items.first() else {
@@ -463,7 +479,10 @@ impl<'a> Run<'a> {
                 .iter()
                 .any(|allow| same_item(allow, item, &mut self.bound.clone()).is_ok());
             if !known {
-                return Err(format!("at {at}: neither wanted nor allowed: {}", describe(item)));
+                return Err(format!(
+                    "at {at}: neither wanted nor allowed: {}",
+                    describe(item)
+                ));
             }
         }
         self.quiet(step, last).await

@@ -80,10 +80,7 @@ pub async fn exchange(address: (&str, u16), request: &Request) -> io::Result<Res
 }
 
 /// Sends the request and reads the head of the answer, and what happened to come with it.
-pub async fn begin(
-    stream: &mut TcpStream,
-    request: &Request,
-) -> io::Result<(Response, Vec<u8>)> {
+pub async fn begin(stream: &mut TcpStream, request: &Request) -> io::Result<(Response, Vec<u8>)> {
     stream.write_all(&request.to_bytes()).await?;
     let mut bytes = Vec::new();
     let end = loop {
@@ -92,7 +89,9 @@ pub async fn begin(
         }
         if stream.read_buf(&mut bytes).await? == 0 {
             let said = String::from_utf8_lossy(&bytes).into_owned();
-            return Err(io::Error::other(format!("closed before an answer: {said:?}")));
+            return Err(io::Error::other(format!(
+                "closed before an answer: {said:?}"
+            )));
         }
     };
     let rest = bytes.split_off(end + 4);

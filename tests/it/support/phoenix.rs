@@ -68,7 +68,13 @@ impl Client {
     }
 
     /// Pushes any event; returns its ref.
-    pub fn push(&self, join_ref: Option<&str>, topic: &str, event: &str, payload: &Value) -> String {
+    pub fn push(
+        &self,
+        join_ref: Option<&str>,
+        topic: &str,
+        event: &str,
+        payload: &Value,
+    ) -> String {
         let reference = self.reference();
         let frame = json!([join_ref, reference, topic, event, payload]);
         self.socket.text(frame.to_string());
@@ -82,7 +88,9 @@ impl Client {
         let frame = json!([reference, reference, topic, "phx_join", payload]);
         self.socket.text(frame.to_string());
         let reply = self
-            .until("the reply to the join", |frame| frame.replies_to(&reference))
+            .until("the reply to the join", |frame| {
+                frame.replies_to(&reference)
+            })
             .await;
         (reference, reply.payload)
     }

@@ -29,6 +29,13 @@ impl Server {
 
     /// The same with additions to the environment.
     pub async fn with(database: &Database, settings: &[(&str, &str)]) -> Self {
+        let mut server = Self::unready(database, settings);
+        server.ready().await;
+        server
+    }
+
+    /// The same without waiting for anything.
+    pub fn unready(database: &Database, settings: &[(&str, &str)]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let port = free_port();
@@ -37,6 +44,7 @@ impl Server {
             environment.insert(name.to_owned(), value.to_owned());
         };
         set("PORT", &port.to_string());
+        set("HOST", "127.0.0.1");
         set("DB_HOST", "127.0.0.1");
         set("DB_PORT", &database.port.to_string());
         set("DB_NAME", &database.name);
@@ -52,10 +60,8 @@ impl Server {
         for (name, value) in settings {
             set(name, value);
         }
-        let log = std::env::temp_dir().join(format!(
-            "dovetail-it-{}-{number}.log",
-            std::process::id()
-        ));
+        let log =
+            std::env::temp_dir().join(format!("dovetail-it-{}-{number}.log", std::process::id()));
         reaper::owns_folder(&log);
         let mut server = Self {
             child: None,
@@ -63,13 +69,8 @@ impl Server {
             port,
             log,
         };
-        server.launch().await;
+        server.spawn();
         server
-    }
-
-    async fn launch(&mut self) {
-        self.spawn();
-        self.ready().await;
     }
 
     /// Starts the process and does not wait for it.
@@ -160,7 +161,8 @@ impl Server {
     /// Ends the process by SIGTERM and starts it again on the same port.
     pub async fn restart(&mut self) {
         self.end(rustix::process::Signal::TERM).await;
-        self.launch().await;
+        self.spawn();
+        self.ready().await;
     }
 
     /// What it has logged so far.

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
@@ -77,6 +77,7 @@ impl Inbox {
 pub struct Socket {
     inbox: Arc<Inbox>,
     out: mpsc::UnboundedSender<Message>,
+    reading: watch::Sender<bool>,
     reader: JoinHandle<()>,
     writer: JoinHandle<()>,
 }
@@ -127,9 +128,16 @@ impl Socket {
         let inbox = Arc::new(Inbox::default());
         let (out, mut waiting) = mpsc::unbounded_channel::<Message>();
         let received = Arc::clone(&inbox);
+        let (reading, mut gate) = watch::channel(true);
         let reader = tokio::spawn(async move {
             let mut farewell = None;
-            while let Some(Ok(message)) = source.next().await {
+            loop {
+                if gate.wait_for(|open| *open).await.is_err() {
+                    return; // the socket was dropped
+                }
+                let Some(Ok(message)) = source.next().await else {
+                    break;
+                };
                 match message {
                     Message::Text(text) => received.put(Item::Text(text.as_str().to_owned())),
                     Message::Binary(bytes) => received.put(Item::Binary(bytes.to_vec())),
@@ -157,6 +165,7 @@ impl Socket {
         Self {
             inbox,
             out,
+            reading,
             reader,
             writer,
         }
@@ -202,9 +211,14 @@ impl Socket {
         self.writer.abort();
     }
 
-    /// Stays connected but reads no more, as a client that hangs.
+    /// Stays connected but reads no more (after at most one more message), as a client that hangs.
     pub fn stop_reading(&self) {
-        self.reader.abort();
+        self.reading.send_replace(false);
+    }
+
+    /// Reads again: first what the system has kept for it.
+    pub fn resume_reading(&self) {
+        self.reading.send_replace(true);
     }
 
     /// Waits until at least `count` items are unread; false when `deadline` came first.
