@@ -58,7 +58,11 @@ pub async fn run(
         config.tenant.clone(),
         database.clone(),
         config.publication.clone(),
-        config.replication_slot(),
+        replication::slot_name(
+            &config.slot_name,
+            config.slot_name_suffix.as_deref(),
+            &config.tenant,
+        ),
     );
     stream.durable = config.slot_durable;
     let (feed, watch) = replication::start(stream, &stop);
