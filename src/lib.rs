@@ -5,7 +5,7 @@
 //! 1. Pure, no I/O: [`protocol`], [`auth`], [`pgoutput`], [`changes::filter`], [`changes::record`],
 //!    [`presence::state`].
 //! 2. One resource each: [`postgres`], [`replication`], [`hub`], [`cluster`].
-//! 3. Capabilities: [`broadcast`], [`presence`], [`changes`], [`access`].
+//! 3. Capabilities: [`broadcast`], [`presence`], [`changes`], [`access`], and the [`doctor`].
 //! 4. Doors: [`socket`], [`api`]; and [`app`], which builds everything from a [`config`].
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -23,10 +23,13 @@ pub mod broadcast;
 pub mod changes;
 pub mod cluster;
 pub mod config;
+pub mod doctor;
 pub mod hub;
+pub mod metrics_names;
 pub mod pgoutput;
 pub mod postgres;
 pub mod presence;
 pub mod protocol;
 pub mod replication;
 pub mod socket;
+pub mod tenant;

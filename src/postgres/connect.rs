@@ -1,6 +1,30 @@
 //! How to reach a database, and how to open one connection to it.
+//!
+//! Every connection carries an application name (G-201), TCP keepalives and a bounded time to connect. A failure names
+//! the place and the login and says what to do, and never the password.
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
+
+use super::tls;
+
+/// Longest time for one connection: name resolution, TCP, TLS and login together.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Idle time before the kernel probes the peer. A database that vanished without a word (failover, dropped NAT entry)
+/// is then noticed within a minute, not after the two hours of the system default.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+
+/// Session settings that decide how values are written as text; connections whose output reaches clients pin them, so
+/// that a setting of the database or the role cannot change a payload (`postgres.md` 2.15 item 5, G-172).
+pub const RENDERING: &[(&str, &str)] = &[
+    ("DateStyle", "ISO"),
+    ("IntervalStyle", "postgres"),
+    ("bytea_output", "hex"),
+];
 
 /// Where a tenant's database is and how to log in.
 #[derive(Clone)]
@@ -28,7 +52,7 @@ pub enum TlsMode {
     Disable,
     /// Encrypted when the server offers it, certificate not verified.
     Prefer,
-    /// Encrypted, certificate not verified.
+    /// Encrypted, certificate not verified (verified as in [`TlsMode::VerifyCa`] when a CA file is given, as libpq does).
     Require,
     /// Encrypted, certificate chain verified.
     VerifyCa,
@@ -36,18 +60,118 @@ pub enum TlsMode {
     VerifyFull,
 }
 
+impl ConnectOptions {
+    /// Place and login in words, for logs and errors; without the password.
+    #[must_use]
+    pub fn target(&self) -> String {
+        let place = if self.is_unix() {
+            format!("{}/.s.PGSQL.{}", self.host, self.port)
+        } else if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        };
+        format!(
+            "Postgres at {place} (database \"{}\", user \"{}\")",
+            self.dbname, self.user
+        )
+    }
+
+    /// The same server and login, another database.
+    #[must_use]
+    pub fn with_dbname(&self, dbname: &str) -> Self {
+        Self {
+            dbname: dbname.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// Whether `host` is the directory of a Unix socket.
+    #[must_use]
+    pub fn is_unix(&self) -> bool {
+        self.host.starts_with('/')
+    }
+}
+
+impl std::fmt::Debug for ConnectOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConnectOptions")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("user", &self.user)
+            .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("dbname", &self.dbname)
+            .field("tls", &self.tls)
+            .field("tls_ca_file", &self.tls_ca_file)
+            .finish()
+    }
+}
+
 /// Why a connection could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Postgres or the network refused.
-    #[error("could not connect to Postgres")]
-    Connect(#[source] tokio_postgres::Error),
+    #[error("could not connect to {target}: {reason}; {hint}")]
+    Connect {
+        /// Place and login, as [`ConnectOptions::target`].
+        target: String,
+        /// What Postgres or the operating system said.
+        reason: String,
+        /// What to do about it.
+        hint: &'static str,
+        /// The cause, with its SQLSTATE when Postgres itself refused.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// No answer in time.
+    #[error(
+        "could not connect to {target}: no answer within {} s; check host, port and firewall",
+        CONNECT_TIMEOUT.as_secs()
+    )]
+    Timeout {
+        /// Place and login, as [`ConnectOptions::target`].
+        target: String,
+    },
+    /// The settings of the encryption cannot be used.
+    #[error("cannot prepare TLS to {target}: {reason}")]
+    Tls {
+        /// Place and login, as [`ConnectOptions::target`].
+        target: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// SQLSTATE, when Postgres itself refused.
+    #[must_use]
+    pub fn code(&self) -> Option<&SqlState> {
+        match self {
+            Self::Connect { source, .. } => source.code(),
+            Self::Timeout { .. } | Self::Tls { .. } => None,
+        }
+    }
 }
 
 /// Opens a connection named `application_name` and drives it on a task of its own until it is closed.
+///
+/// # Errors
+/// See [`Error`].
 pub async fn connect(
     options: &ConnectOptions,
     application_name: &str,
+) -> Result<tokio_postgres::Client, Error> {
+    connect_with(options, application_name, &[]).await
+}
+
+/// As [`connect`], with `settings` (name, value) fixed for the session at its start; see [`RENDERING`].
+///
+/// # Errors
+/// See [`Error`].
+pub async fn connect_with(
+    options: &ConnectOptions,
+    application_name: &str,
+    settings: &[(&str, &str)],
 ) -> Result<tokio_postgres::Client, Error> {
     let mut config = tokio_postgres::Config::new();
     config
@@ -55,18 +179,205 @@ pub async fn connect(
         .port(options.port)
         .user(&options.user)
         .dbname(&options.dbname)
-        .application_name(application_name);
+        .application_name(application_name)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .keepalives(true)
+        .keepalives_idle(KEEPALIVE_IDLE)
+        .keepalives_interval(Duration::from_secs(10))
+        .keepalives_retries(3)
+        .tcp_user_timeout(Duration::from_secs(60))
+        .ssl_mode(ssl_mode(options));
     if let Some(password) = &options.password {
         config.password(password);
     }
-    let (client, connection) = config
-        .connect(tokio_postgres::NoTls)
+    if !settings.is_empty() {
+        config.options(startup_options(settings));
+    }
+    let work = async {
+        if options.tls == TlsMode::Disable || options.is_unix() {
+            open(&config, tokio_postgres::NoTls).await
+        } else {
+            let tls =
+                tls::connector(options.tls, options.tls_ca_file.as_deref()).map_err(|reason| {
+                    Error::Tls {
+                        target: options.target(),
+                        reason,
+                    }
+                })?;
+            open(&config, tls).await
+        }
+        .map_err(|source| refused(options, source))
+    };
+    tokio::time::timeout(CONNECT_TIMEOUT, work)
         .await
-        .map_err(Error::Connect)?;
+        .unwrap_or_else(|_| {
+            Err(Error::Timeout {
+                target: options.target(),
+            })
+        })
+}
+
+async fn open<T>(
+    config: &tokio_postgres::Config,
+    tls: T,
+) -> Result<tokio_postgres::Client, tokio_postgres::Error>
+where
+    T: tokio_postgres::tls::MakeTlsConnect<tokio_postgres::Socket>,
+    T::Stream: Send + 'static,
+{
+    let (client, connection) = config.connect(tls).await?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "database connection ended");
         }
     });
     Ok(client)
+}
+
+fn ssl_mode(options: &ConnectOptions) -> SslMode {
+    // A Unix socket does not leave the machine, and Postgres offers no TLS on it.
+    if options.is_unix() {
+        return SslMode::Disable;
+    }
+    match options.tls {
+        TlsMode::Disable => SslMode::Disable,
+        TlsMode::Prefer => SslMode::Prefer,
+        TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => SslMode::Require,
+    }
+}
+
+/// The start-up parameter `options`: Postgres splits it at blanks, a backslash protects the next character.
+fn startup_options(settings: &[(&str, &str)]) -> String {
+    let mut text = String::new();
+    for (name, value) in settings {
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str("-c ");
+        text.push_str(name);
+        text.push('=');
+        for character in value.chars() {
+            if character.is_whitespace() || character == '\\' {
+                text.push('\\');
+            }
+            text.push(character);
+        }
+    }
+    text
+}
+
+fn refused(options: &ConnectOptions, source: tokio_postgres::Error) -> Error {
+    let hint = hint(options, &source);
+    let reason = match source.as_db_error() {
+        Some(db) => db.message().to_owned(),
+        None => {
+            use std::error::Error as _;
+            match source.source() {
+                Some(cause) => cause.to_string(),
+                None => source.to_string(),
+            }
+        }
+    };
+    Error::Connect {
+        target: options.target(),
+        reason,
+        hint,
+        source,
+    }
+}
+
+fn hint(options: &ConnectOptions, error: &tokio_postgres::Error) -> &'static str {
+    use std::error::Error as _;
+    if let Some(code) = error.code() {
+        return match *code {
+            SqlState::INVALID_PASSWORD => {
+                "the password is wrong for this role: check DB_PASSWORD or DATABASE_URL"
+            }
+            SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
+                "the role does not exist or pg_hba.conf has no line for this host, user and database: check DB_USER and pg_hba.conf"
+            }
+            SqlState::INVALID_CATALOG_NAME => "the database does not exist: check DB_NAME",
+            SqlState::CANNOT_CONNECT_NOW => "Postgres is starting or stopping: wait and try again",
+            SqlState::TOO_MANY_CONNECTIONS => {
+                "close connections or raise max_connections, then try again"
+            }
+            _ => "see the log of Postgres",
+        };
+    }
+    if let Some(io) = error
+        .source()
+        .and_then(|cause| cause.downcast_ref::<std::io::Error>())
+    {
+        return match io.kind() {
+            std::io::ErrorKind::ConnectionRefused => {
+                "nothing listens there: start Postgres or check host and port"
+            }
+            std::io::ErrorKind::NotFound if options.is_unix() => {
+                "there is no such socket: check the directory and the port"
+            }
+            _ => {
+                "check the host name, the network and, with TLS, the certificate (sslmode, CA file)"
+            }
+        };
+    }
+    if options.password.is_none() {
+        "if the server asks for a password, set DB_PASSWORD"
+    } else {
+        "check that the server speaks the Postgres protocol and, with TLS, that it offers it (sslmode)"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+    use super::*;
+
+    fn options() -> ConnectOptions {
+        ConnectOptions {
+            host: "db".into(),
+            port: 5432,
+            user: "u".into(),
+            password: Some("top secret".into()),
+            dbname: "d".into(),
+            tls: TlsMode::Prefer,
+            tls_ca_file: None,
+        }
+    }
+
+    #[test]
+    fn debug_and_target_do_not_show_the_password() {
+        let text = format!("{:?} {}", options(), options().target());
+        assert!(!text.contains("top secret"), "{text}");
+        assert!(text.contains("db:5432"), "{text}");
+    }
+
+    #[test]
+    fn startup_options_protect_blanks_and_backslashes() {
+        assert_eq!(
+            startup_options(&[("DateStyle", "ISO, DMY"), ("x", "a\\b")]),
+            "-c DateStyle=ISO,\\ DMY -c x=a\\\\b"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_names_place_and_login_and_says_what_to_do() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let error = connect(
+            &ConnectOptions {
+                host: "127.0.0.1".into(),
+                port,
+                ..options()
+            },
+            "realtime_test",
+        )
+        .await
+        .unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(&format!("127.0.0.1:{port}")), "{text}");
+        assert!(text.contains("user \"u\""), "{text}");
+        assert!(text.contains("start Postgres"), "{text}");
+        assert!(!text.contains("top secret"), "{text}");
+    }
 }

@@ -1,5 +1,15 @@
 //! Connections, roles and claims, migrations, and the embedded server.
+//!
+//! Owns how a database is reached ([`connect`]), brought to the state the server needs ([`migrate`], [`partitions`]),
+//! and, in development, run ([`embedded`]). Knows nothing of sockets, topics or the replication stream. Nothing here
+//! keeps state of a tenant: callers own the connections they open.
 
 mod connect;
+pub mod embedded;
+pub mod migrate;
+pub mod partitions;
+mod tls;
+mod url;
 
-pub use connect::{ConnectOptions, Error, TlsMode, connect};
+pub use connect::{ConnectOptions, Error, RENDERING, TlsMode, connect, connect_with};
+pub use url::UrlError;
