@@ -2,3 +2,5 @@
 
 /// Sockets closed because their client did not read.
 pub const SLOW_CONSUMERS: &str = "dovetail_slow_consumers_total";
+/// Live sockets of this node.
+pub const SOCKETS: &str = "realtime_connections_global_connected";

@@ -47,7 +47,7 @@ pub(super) struct Peer {
 /// State of one topic of this socket.
 pub(super) enum Slot {
     /// A join is on its way; what the client sends meanwhile waits (P-031).
-    Joining(Joining),
+    Joining(Box<Joining>),
     /// Joined.
     Joined(Box<Channel>),
 }
@@ -75,6 +75,8 @@ pub(super) struct Connection {
     last_heard: Instant,
     /// Since when a socket that attempted a join has no channel.
     pub(super) channelless_since: Option<Instant>,
+    /// The earliest moment at which the token of a channel must be looked at again; may be too early.
+    recheck_at: Option<Instant>,
     /// How the channels end when the socket does.
     departure: Departure,
 }
@@ -108,6 +110,7 @@ pub(super) async fn run(
         waiting_bytes: 0,
         last_heard: Instant::now(),
         channelless_since: None,
+        recheck_at: None,
         departure: Departure::Abnormal,
     };
     connection.serve(reader, received).await;
@@ -163,8 +166,14 @@ impl Connection {
         if let Err(end) = self.take_frames(&mut decoder, &mut buffer) {
             return end;
         }
+        let clock = tokio::time::sleep_until(self.next_deadline());
+        tokio::pin!(clock);
         loop {
+            // Deadlines mostly move away; the clock is set again only when one comes nearer, or when it rang.
             let deadline = self.next_deadline();
+            if deadline < clock.deadline() {
+                clock.as_mut().reset(deadline);
+            }
             let paused = self.waiting_bytes > MAX_WAITING;
             tokio::select! {
                 ready = reader.readable(), if !paused => {
@@ -188,10 +197,11 @@ impl Connection {
                         self.notice(notice);
                     }
                 }
-                () = tokio::time::sleep_until(deadline) => {
+                () = clock.as_mut() => {
                     if let Some(end) = self.tick() {
                         return end;
                     }
+                    clock.as_mut().reset(self.next_deadline());
                 }
             }
         }
@@ -303,7 +313,12 @@ impl Connection {
                 super::channel::Next::Stay
             }
             "presence" => channel.presence(&self.tenant, message),
-            "access_token" => channel.access_token(&self.tenant, message),
+            "access_token" => {
+                let next = channel.access_token(&self.tenant, message);
+                let recheck = channel.recheck_at();
+                self.note_recheck(recheck);
+                next
+            }
             // Unknown events are not answered (P-103).
             _ => super::channel::Next::Stay,
         };
@@ -361,12 +376,15 @@ impl Connection {
         if let Some(since) = self.channelless_since {
             deadline = deadline.min(since + self.tenant.limits.no_channel_timeout);
         }
-        for slot in self.channels.values() {
-            if let Slot::Joined(channel) = slot {
-                deadline = deadline.min(channel.recheck_at());
-            }
+        if let Some(recheck) = self.recheck_at {
+            deadline = deadline.min(recheck);
         }
         deadline
+    }
+
+    /// A channel wants its token looked at again at this moment.
+    pub(super) fn note_recheck(&mut self, at: Instant) {
+        self.recheck_at = Some(self.recheck_at.map_or(at, |earliest| earliest.min(at)));
     }
 
     /// The next deadline has come.
@@ -393,6 +411,14 @@ impl Connection {
                 self.close_channel(&topic);
             }
         }
+        self.recheck_at = self
+            .channels
+            .values()
+            .filter_map(|slot| match slot {
+                Slot::Joined(channel) => Some(channel.recheck_at()),
+                Slot::Joining(_) => None,
+            })
+            .min();
         None
     }
 }

@@ -15,4 +15,4 @@ mod upgrade;
 mod writer;
 
 pub use registry::Registry;
-pub use upgrade::{Doorway, handle};
+pub use upgrade::{Doorway, handle, unix_now};

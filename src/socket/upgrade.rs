@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 
 use super::connection::{self, Peer};
 use super::registry::Registry;
+use crate::auth::TokenError;
 use crate::protocol::Version;
 use crate::tenant::Tenant;
 
@@ -33,8 +34,8 @@ enum Refusal {
     Bare(StatusCode),
     /// A JSON error after the connect backoff.
     Error(StatusCode, String),
-    /// A token that does not decode: the original crashes here, and transcript 014 is what clients see.
-    Undecodable,
+    /// A token that is not accepted; an undecodable one is answered at once (transcript 014).
+    Token(TokenError),
     /// A plain-text reason, at once.
     Handshake(String),
 }
@@ -101,20 +102,13 @@ fn check(doorway: &Doorway, request: &Request<Body>) -> Result<(Version, Peer), 
         None => query.get("apikey").map(str::to_owned),
     };
     let Some(token) = token else {
-        return Err(Refusal::Error(
-            StatusCode::UNAUTHORIZED,
-            "API key is missing".to_owned(),
-        ));
+        return Err(Refusal::Token(TokenError::Missing));
     };
-    if let Err(error) = doorway.tenant.keys.verify(&token, unix_now()) {
-        tracing::debug!(code = error.code(), "connect refused");
-        let (status, message) = error.connect_response();
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED);
-        return Err(match error {
-            crate::auth::TokenError::Undecodable => Refusal::Undecodable,
-            _ => Refusal::Error(status, message),
-        });
-    }
+    doorway
+        .tenant
+        .keys
+        .verify(&token, unix_now())
+        .map_err(Refusal::Token)?;
     handshake(request.headers())?;
     let headers = forwarded_headers(request.headers());
     Ok((version, Peer { token, headers }))
@@ -156,19 +150,27 @@ fn handshake(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 async fn refuse(refusal: Refusal, doorway: &Doorway) -> Response<Body> {
+    let backoff = doorway.tenant.limits.connect_error_backoff;
     match refusal {
         Refusal::Bare(status) => Response::builder()
             .status(status)
             .body(Body::empty())
             .unwrap_or_default(),
         Refusal::Handshake(reason) => plain(StatusCode::BAD_REQUEST, &reason),
-        Refusal::Undecodable => Response::builder()
-            .status(StatusCode::INTERNAL_SERVER_ERROR)
-            .header(header::CONTENT_TYPE, "text/html; charset=utf-8")
-            .body(Body::from("Internal Server Error"))
-            .unwrap_or_default(),
+        Refusal::Token(error) => {
+            tracing::debug!(code = error.connect_code(), "connect refused");
+            if error != TokenError::Undecodable {
+                tokio::time::sleep(backoff).await;
+            }
+            let refusal = error.connect_response();
+            Response::builder()
+                .status(refusal.status)
+                .header(header::CONTENT_TYPE, refusal.content_type)
+                .body(Body::from(refusal.body))
+                .unwrap_or_default()
+        }
         Refusal::Error(status, message) => {
-            tokio::time::sleep(doorway.tenant.limits.connect_error_backoff).await;
+            tokio::time::sleep(backoff).await;
             Response::builder()
                 .status(status)
                 .header(header::CONTENT_TYPE, "application/json; charset=utf-8")
@@ -213,7 +215,8 @@ fn accept_key(key: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD.encode(context.finish())
 }
 
-pub(super) fn unix_now() -> i64 {
+/// Seconds since 1970, the clock that tokens are checked against.
+pub fn unix_now() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
