@@ -1,1 +1,4 @@
 //! Integration tests, through the front door: real server, real Postgres, real clients.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod embedded_server;
