@@ -29,8 +29,14 @@ fn abandon(server: Embedded, folder: &std::path::Path) -> u32 {
 }
 
 fn alive(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|text| !text.rsplit_once(')').unwrap().1.trim_start().starts_with('Z'))
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|text| {
+        !text
+            .rsplit_once(')')
+            .unwrap()
+            .1
+            .trim_start()
+            .starts_with('Z')
+    })
 }
 
 #[tokio::test]
@@ -183,10 +189,7 @@ async fn data_of_another_major_version_is_refused_with_both_versions() {
     std::fs::create_dir_all(home.join("postgres")).unwrap();
     std::fs::write(home.join("postgres/PG_VERSION"), "9\n").unwrap();
     let error = Embedded::start(&home, options()).await.unwrap_err();
-    assert!(
-        error.to_string().contains("made by Postgres 9"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("made by Postgres 9"), "{error}");
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@
 //! equal to SQL's; everything else is an expression for the database.
 mod array;
 mod compile;
+mod datetime;
+mod decimal;
 mod describe;
 mod grammar;
 mod literal;

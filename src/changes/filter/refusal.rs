@@ -2,6 +2,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::grammar::Op;
+
 /// The exception of envelope (b): displays as `ERROR <sqlstate> (<condition name>) <message>`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Refusal {
@@ -49,6 +51,15 @@ impl Refusal {
     #[must_use]
     pub fn unknown_role(role: &str) -> Self {
         Self::with_code("42704", format!("role \"{role}\" does not exist"))
+    }
+
+    /// What the original makes of a regular expression Postgres refused (2201B); `message` is Postgres' own.
+    #[must_use]
+    pub fn invalid_regex(op: Op, message: &str) -> Self {
+        Self::raised(format!(
+            "invalid regular expression for {} filter: {message}",
+            op.as_str()
+        ))
     }
 
     pub(super) fn raised(message: String) -> Self {

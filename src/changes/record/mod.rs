@@ -4,10 +4,13 @@
 //! bytes of the `data` object of a `postgres_changes` event. Pure: no I/O, no catalog look-ups, no knowledge of
 //! subscribers; the caller says which columns are visible. Never panics, whatever the bytes.
 mod body;
+pub(crate) mod calendar;
 mod change;
 mod columns;
+mod commit_time;
 mod render;
 pub mod schema;
+pub(crate) mod sql_text;
 
 pub use body::{BodyError, OldValues, Prepared, View, measure, write_body, write_error_body};
 pub use change::{Change, OldTuple, Operation, Value};

@@ -44,7 +44,10 @@ impl Cluster {
         let mut root = home.clone();
         let owner = Owner::choose(&home, &home.join("postgres"))?;
         if !owner.can_reach(&home) {
-            let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, home.as_os_str().as_encoded_bytes());
+            let id = uuid::Uuid::new_v5(
+                &uuid::Uuid::NAMESPACE_URL,
+                home.as_os_str().as_encoded_bytes(),
+            );
             root = Path::new(ELSEWHERE).join(id.to_string());
             create(&root, 0o711).map_err(fail(&root))?;
             tracing::info!(
@@ -155,7 +158,11 @@ impl Cluster {
             command
                 .arg("--pgdata")
                 .arg(&fresh)
-                .args(["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8"])
+                .args([
+                    "--username=postgres",
+                    "--auth=scram-sha-256",
+                    "--encoding=UTF8",
+                ])
                 .arg(format!("--locale={locale}"))
                 .arg("--pwfile")
                 .arg(self.root.join("password"));

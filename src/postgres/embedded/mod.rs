@@ -101,7 +101,9 @@ pub enum Error {
         log: String,
     },
     /// The server did not stop.
-    #[error("Postgres (pid {pid}) does not stop; see what holds it, then stop it with: kill -QUIT {pid}")]
+    #[error(
+        "Postgres (pid {pid}) does not stop; see what holds it, then stop it with: kill -QUIT {pid}"
+    )]
     Stop {
         /// Process id of the postmaster.
         pid: u32,

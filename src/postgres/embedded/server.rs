@@ -235,14 +235,16 @@ fn clear_leftovers(data: &Path) -> Result<(), Error> {
     else {
         return Ok(());
     };
-    if !is_alive(pid) {
+    if !exists(pid) {
         // Postgres itself recognises and replaces the file, after looking for backends that are still there.
         return Ok(());
     }
-    if !is_postmaster_of(pid, data) {
-        // The number belongs to another program now; Postgres could not know and would refuse to start.
+    if is_zombie(pid) || !is_postmaster_of(pid, data) {
+        // The number is taken, by a corpse or by another program; Postgres could not know and would refuse to start. The
+        // file also guards against backends that outlived their postmaster, so that they must have left first.
+        wait_for_backends(data);
         tracing::info!(pid, "removing the pid file of a crashed run");
-        let _ = std::fs::remove_file(&pid_file);
+        remove_locks(data);
         return Ok(());
     }
     tracing::info!(pid, "stopping the database that a crashed run left running");
@@ -271,13 +273,42 @@ fn to_pid(pid: u32) -> Option<Pid> {
 }
 
 fn is_alive(pid: u32) -> bool {
-    let exists = to_pid(pid).is_some_and(|pid| {
+    exists(pid) && !is_zombie(pid)
+}
+
+fn exists(pid: u32) -> bool {
+    to_pid(pid).is_some_and(|pid| {
         !matches!(
             rustix::process::test_kill_process(pid),
             Err(rustix::io::Errno::SRCH)
         )
-    });
-    exists && !is_zombie(pid)
+    })
+}
+
+/// The pid file, and sockets with their own lock files that name the same process.
+fn remove_locks(data: &Path) {
+    for entry in std::fs::read_dir(data).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name == "postmaster.pid" || name.starts_with(".s.PGSQL.") {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Waits until no process works in `data`; backends leave by themselves within moments of the postmaster's death.
+fn wait_for_backends(data: &Path) {
+    let begun = Instant::now();
+    let anyone = || {
+        std::fs::read_dir("/proc").is_ok_and(|list| {
+            list.flatten()
+                .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+                .any(|pid| is_postmaster_of(pid, data))
+        })
+    };
+    while begun.elapsed() < STOP_TIMEOUT && anyone() {
+        std::thread::sleep(TICK);
+    }
 }
 
 /// In a container whose first process collects no children the dead stay listed.
@@ -305,9 +336,5 @@ fn tail(path: &Path) -> String {
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();
     let skip = lines.len().saturating_sub(8);
-    lines
-        .into_iter()
-        .skip(skip)
-        .collect::<Vec<_>>()
-        .join("\n")
+    lines.into_iter().skip(skip).collect::<Vec<_>>().join("\n")
 }

@@ -1,0 +1,95 @@
+//! The SQL files, in order. A file that has been released is never changed in a way that matters to a database that has
+//! it already; a new file is added instead.
+
+/// One file.
+pub(super) struct File {
+    /// Its number; unique within the set.
+    pub(super) version: i32,
+    /// Its name below `sql/`.
+    pub(super) name: &'static str,
+    /// Its text.
+    pub(super) sql: &'static str,
+    /// When it is to be run.
+    pub(super) guard: Guard,
+    /// A condition in SQL that is true as long as its effect is there. If somebody has dropped it, the file runs again.
+    /// Reads the catalog only: name look-ups such as `to_regclass` fail without USAGE on the schema.
+    pub(super) holds: &'static str,
+}
+
+/// When a file is to be run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guard {
+    Always,
+    /// Only where schema `realtime` is not yet in the state of the newest original server we know.
+    Behind,
+}
+
+/// What must be there for schema `realtime` to count as built.
+pub(super) const SCHEMA_IS_WHOLE: &str = "
+    (select count(*) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+     where n.nspname = 'realtime'
+       and ((c.relname = 'messages' and c.relkind = 'p') or (c.relname = 'subscription' and c.relkind = 'r'))) = 2
+    and (select count(distinct p.proname) from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+         where n.nspname = 'realtime' and p.proname in ('send', 'send_binary', 'broadcast_changes', 'topic')) = 4";
+
+const NOTHING_TO_CHECK: &str = "true";
+
+macro_rules! file {
+    ($version:literal, $name:literal, $guard:ident, $holds:expr) => {
+        File {
+            version: $version,
+            name: $name,
+            sql: include_str!(concat!("../../../sql/", $name)),
+            guard: Guard::$guard,
+            holds: $holds,
+        }
+    };
+}
+
+pub(super) const SUPABASE: &[File] = &[
+    file!(
+        1,
+        "supabase/001_roles.sql",
+        Always,
+        "(select count(*) from pg_catalog.pg_roles
+          where rolname in ('anon', 'authenticated', 'service_role', 'supabase_realtime_admin')) = 4"
+    ),
+    file!(
+        2,
+        "supabase/002_auth.sql",
+        Always,
+        "(select count(*) from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+          where n.nspname = 'auth' and p.pronargs = 0 and p.proname in ('uid', 'role', 'jwt', 'email')) = 4"
+    ),
+    file!(3, "supabase/003_public.sql", Always, NOTHING_TO_CHECK),
+    file!(
+        4,
+        "supabase/004_publication.sql",
+        Always,
+        "exists (select from pg_catalog.pg_publication where pubname = 'supabase_realtime')"
+    ),
+];
+
+pub(super) const REALTIME: &[File] = &[
+    file!(1, "realtime/001_schema.sql", Behind, SCHEMA_IS_WHOLE),
+    file!(2, "realtime/002_types.sql", Behind, SCHEMA_IS_WHOLE),
+    file!(3, "realtime/003_messages.sql", Behind, SCHEMA_IS_WHOLE),
+    file!(4, "realtime/004_functions.sql", Behind, SCHEMA_IS_WHOLE),
+    file!(5, "realtime/005_subscription.sql", Behind, SCHEMA_IS_WHOLE),
+    file!(6, "realtime/006_changes.sql", Behind, SCHEMA_IS_WHOLE),
+    file!(7, "realtime/007_function_rights.sql", Behind, SCHEMA_IS_WHOLE),
+    file!(
+        8,
+        "realtime/008_publication.sql",
+        Always,
+        "exists (select from pg_catalog.pg_publication where pubname = 'supabase_realtime_messages_publication')"
+    ),
+    file!(9, "realtime/009_versions.sql", Behind, SCHEMA_IS_WHOLE),
+    file!(
+        10,
+        "realtime/010_signals.sql",
+        Always,
+        "(select count(*) from pg_catalog.pg_event_trigger where evtname in ('dovetail_ddl', 'dovetail_drop')) = 2
+         or not (select rolsuper from pg_catalog.pg_roles where rolname = current_user)"
+    ),
+];
