@@ -87,8 +87,7 @@ impl Request {
             (None, Some(Value::String(table)), None) => ("public", table.as_str(), ""),
             _ => return Err(no_params(params)),
         };
-        let conditions = filter::parse(text)
-            .map_err(|error| format!("Error parsing `filter` params: {error}"))?;
+        let conditions = filter::parse(text).map_err(|error| error.to_string())?;
         if select.is_some() && (schema == "*" || table == "*") {
             return Err("Column selection is not supported for wildcard subscriptions. \
                         Provide an explicit schema and table name."
@@ -117,10 +116,10 @@ impl Request {
     }
 
     /// The envelope for a request that the database refused (§2.6 b).
-    pub(crate) fn refused(&self, code: &str, condition: &str, message: &str) -> String {
+    pub(crate) fn refused(&self, refusal: &filter::Refusal) -> String {
         format!(
             "Unable to subscribe to changes with given parameters. An exception happened so please check \
-             your connect parameters: {self}. Exception: ERROR {code} ({condition}) {message}"
+             your connect parameters: {self}. Exception: {refusal}"
         )
     }
 }
@@ -128,33 +127,14 @@ impl Request {
 /// The bracket of both envelopes.
 impl std::fmt::Display for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let filters: Vec<String> = self
-            .conditions
-            .iter()
-            .map(|condition| {
-                format!(
-                    "{{{}, {}, {}, {}}}",
-                    quoted(condition.column()),
-                    quoted(condition.operator()),
-                    quoted(condition.value()),
-                    condition.negated()
-                )
-            })
-            .collect();
-        let select = match &self.select {
-            None => "nil".to_owned(),
-            Some(names) => {
-                let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
-                format!("[{}]", names.join(", "))
-            }
-        };
         write!(
             f,
-            "[event: {}, schema: {}, table: {}, filters: [{}], select: {select}]",
+            "[event: {}, schema: {}, table: {}, filters: {}, select: {}]",
             self.wanted.as_str(),
             self.schema,
             self.table,
-            filters.join(", "),
+            filter::describe_filters(&self.conditions),
+            filter::describe_select(self.select.as_deref()),
         )
     }
 }

@@ -14,11 +14,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ahash::RandomState;
 use smallvec::SmallVec;
 
-use super::catalog::Table;
-use super::condition::{Filter, Key};
+use super::catalog::{Table, View};
+use super::condition::{Filter, Key, key_of};
 use super::entry::Wanted;
 use super::row::RowChange;
 use super::plan::Plan;
+use super::record::Operation;
 use super::visibility::Audience;
 use crate::hub::Member;
 
@@ -94,7 +95,12 @@ pub(crate) struct Hit {
     pub(crate) snapshot: Snapshot,
     /// Conditions that only Postgres can evaluate and that must hold as well.
     pub(crate) asked: Option<Arc<Filter>>,
+    /// Meant for roles that cannot be told more than that something happened, whatever their filters say.
+    pub(crate) error: bool,
 }
+
+/// Rights by role and presented table.
+pub(crate) type Views = HashMap<(Arc<str>, u32), Option<Arc<View>>>;
 
 /// See the module.
 #[derive(Default)]
@@ -108,6 +114,11 @@ impl Index {
     /// Number of subscriptions.
     pub(crate) fn len(&self) -> usize {
         self.subscribers.len()
+    }
+
+    /// Is this subscriber there?
+    pub(crate) fn contains(&self, id: u64) -> bool {
+        self.subscribers.contains_key(&id)
     }
 
     /// Everybody, with the plan they were added by.
@@ -171,14 +182,28 @@ impl Index {
     }
 
     /// The groups whose filter `row` passes, as far as it can be said here. Nothing is copied for a row nobody wants.
-    pub(crate) fn matches(&mut self, row: &RowChange, hits: &mut Vec<Hit>) {
+    pub(crate) fn matches(&mut self, row: &RowChange, views: &Views, hits: &mut Vec<Hit>) {
         let nothing = Vec::new();
         for target in self.sources.get_mut(&row.relation.oid).into_iter().flatten() {
+            let table = target.table.clone();
+            let denied = row.operation != Operation::Delete
+                && target.roles.keys().any(|role| {
+                    let view = views.get(&(role.clone(), table.oid));
+                    view.is_some_and(|view| view.as_ref().is_some_and(|view| !view.key_selectable))
+                });
+            if denied {
+                hits.extend(target.groups.values_mut().map(|group| Hit {
+                    table: table.clone(),
+                    snapshot: group.snapshot(),
+                    asked: None,
+                    error: true,
+                }));
+            }
             let aligned = row.aligned(&target.table.shape, &nothing, &nothing);
             let change = aligned.change(row, &target.table.shape);
             let mut candidates: SmallVec<[u64; 8]> = target.scanned.iter().copied().collect();
             for (column, keys) in &target.keyed {
-                if let Some(groups) = Key::of(&target.table, *column, &change).and_then(|key| keys.get(&key)) {
+                if let Some(groups) = key_of(&target.table, *column, &change).and_then(|key| keys.get(&key)) {
                     candidates.extend(groups.iter().copied());
                 }
             }
@@ -186,26 +211,16 @@ impl Index {
                 let Some(group) = target.groups.get_mut(&id) else {
                     continue;
                 };
-                if group.filter.passes(&target.table, &change) {
+                if group.filter.passes(&change) {
                     hits.push(Hit {
                         table: target.table.clone(),
                         snapshot: group.snapshot(),
                         asked: group.filter.is_asked().then(|| group.filter.clone()),
+                        error: false,
                     });
                 }
             }
         }
-    }
-
-    /// All groups of a relation, whatever their filters (§2.14.2, §2.14.3).
-    pub(crate) fn all(&mut self, source: u32, table: u32) -> Vec<Snapshot> {
-        self.sources
-            .get_mut(&source)
-            .into_iter()
-            .flatten()
-            .filter(|target| target.table.oid == table)
-            .flat_map(|target| target.groups.values_mut().map(Group::snapshot))
-            .collect()
     }
 }
 

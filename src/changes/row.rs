@@ -84,9 +84,17 @@ impl RowChange {
         Some(Image::old(self.relation.clone(), old.tuple.clone(), old.kind, self.xid))
     }
 
-    /// The whole old row is known.
-    pub(crate) fn old_is_full(&self) -> bool {
-        self.old.as_ref().is_some_and(|old| old.kind == OldKind::Full)
+    /// An old row was sent, and more of it than the primary key.
+    pub(crate) fn old_tells_more_than_key(&self, table: &schema::Table) -> bool {
+        self.old.is_some()
+            && self.relation.columns.iter().any(|column| {
+                column.is_key
+                    && !table
+                        .primary_key
+                        .iter()
+                        .filter_map(|position| table.columns.get(*position))
+                        .any(|key| *key.name == *column.name)
+            })
     }
 }
 

@@ -7,54 +7,37 @@ use std::time::Duration;
 pub struct Settings {
     /// Publication whose tables can be subscribed to.
     pub publication: String,
-    /// Who is told of a DELETE on a table with row level security.
-    pub deletes: Deletes,
-    /// What `old_record` of an UPDATE holds on a table with row level security and replica identity FULL.
-    pub old_record: OldRecord,
+    /// A DELETE on a table with row level security is told only to audiences to whom the deleted row is proven visible
+    /// (with the key only, as always). What the replica identity does not tell about the row cannot be proven: with a
+    /// policy over other columns than the key this needs FULL. Otherwise every matching subscriber gets the key: the
+    /// original's rule (§2.13).
+    pub deletes_authorised: bool,
+    /// `old_record` of an UPDATE under row level security and replica identity FULL goes to whoever sees the new row:
+    /// the original's rule (§2.14.1 item 4). Otherwise only audiences to whom the old row is proven visible get it,
+    /// and the others its key.
+    pub old_record_original: bool,
     /// Above this size (bytes) a change is cut as `Error 413` says (§2.14.4).
     pub max_record_bytes: usize,
     /// Connections for visibility questions.
-    pub connections: usize,
-    /// Limit of one visibility question; what is not answered then is hidden.
-    pub question_timeout: Duration,
-    /// Limit of validating the entries of one channel (§2.5).
-    pub prepare_timeout: Duration,
+    pub visibility_connections: usize,
+    /// Limit of one question to the database; what is not answered then is hidden.
+    pub statement_timeout: Duration,
     /// Tell a channel when it subscribed to something that can never be delivered to it, and why.
-    pub warn: bool,
+    pub warnings: bool,
     /// Fetch large values that an UPDATE did not touch by key (U-20), instead of leaving them out.
     pub fill_unchanged: bool,
-}
-
-/// Who is told of a DELETE on a table with row level security.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deletes {
-    /// Every matching subscriber, with the key only: the original's rule (§2.13).
-    Keys,
-    /// Only audiences to whom the deleted row is proven visible, with the key only. What the replica identity does not
-    /// tell about the row cannot be proven: with a policy over other columns than the key this needs FULL.
-    Authorised,
-}
-
-/// What `old_record` of an UPDATE holds on a table with row level security and replica identity FULL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OldRecord {
-    /// The old row for audiences to whom it is proven visible, otherwise its key.
-    Proven,
-    /// The old row for whoever sees the new one: the original's rule (§2.14.1 item 4).
-    Original,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             publication: "supabase_realtime".to_owned(),
-            deletes: Deletes::Keys,
-            old_record: OldRecord::Proven,
+            deletes_authorised: false,
+            old_record_original: false,
             max_record_bytes: 1 << 20,
-            connections: 2,
-            question_timeout: Duration::from_secs(5),
-            prepare_timeout: Duration::from_secs(10),
-            warn: true,
+            visibility_connections: 2,
+            statement_timeout: Duration::from_secs(5),
+            warnings: true,
             fill_unchanged: true,
         }
     }

@@ -26,9 +26,9 @@ select coalesce(json_agg(json_build_object(
     'rls', c.relrowsecurity, 'identity', c.relreplident,
     'columns', (
         select coalesce(json_agg(json_build_object(
-            'number', a.attnum, 'name', a.attname, 'type_oid', a.atttypid::int8,
+            'number', a.attnum, 'name', a.attname, 'type_oid', a.atttypid::int8, 'modifier', a.atttypmod,
+            'not_null', a.attnotnull,
             'type_schema', tn.nspname, 'type_name', t.typname,
-            'type_text', pg_catalog.format_type(a.atttypid, null),
             'generated', a.attgenerated,
             'expression', case when a.attgenerated <> '' then pg_catalog.pg_get_expr(d.adbin, d.adrelid) end)
             order by a.attnum), '[]')
@@ -49,6 +49,36 @@ select coalesce(json_agg(json_build_object(
         from pg_catalog.pg_policy p where p.polrelid = c.oid and p.polcmd in ('r', '*')))), '[]')::text
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.oid = any($1::int8[]::pg_catalog.oid[])";
+
+/// Types and everything they are made of. `$1`: oids as int8[].
+pub(super) const TYPES: &str = "
+with recursive needed(oid) as (
+    select o::pg_catalog.oid from pg_catalog.unnest($1::int8[]) as o
+    union
+    select part.oid from needed join pg_catalog.pg_type t on t.oid = needed.oid
+    cross join lateral (
+        select t.typelem where t.typelem <> 0
+        union all select t.typbasetype where t.typbasetype <> 0
+        union all select a.atttypid from pg_catalog.pg_attribute a
+            where t.typrelid <> 0 and a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped) as part(oid))
+select coalesce(json_agg(json_build_object(
+    'oid', t.oid::int8, 'schema', n.nspname, 'name', t.typname, 'sql_name', pg_catalog.format_type(t.oid, null),
+    'kind', case when t.typcategory = 'A' and t.typelem <> 0 and t.typlen = -1 then 'a' else t.typtype::text end,
+    'element', t.typelem::int8, 'base', t.typbasetype::int8, 'delimiter', t.typdelim::text,
+    'fields', case when t.typtype = 'c' then (
+        select coalesce(json_agg(json_build_object('name', a.attname, 'type_oid', a.atttypid::int8) order by a.attnum), '[]')
+        from pg_catalog.pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped) else '[]' end,
+    'json_cast', t.oid >= 16384::pg_catalog.oid and exists (select from pg_catalog.pg_cast k
+        where k.castsource = t.oid and k.casttarget = 'pg_catalog.json'::pg_catalog.regtype and k.castmethod = 'f'))), '[]')::text
+from needed join pg_catalog.pg_type t on t.oid = needed.oid join pg_catalog.pg_namespace n on n.oid = t.typnamespace";
+
+/// Does the database's default collation compare bytes?
+pub(super) const BYTEWISE: &str = "
+select coalesce(case pg_catalog.to_jsonb(d) ->> 'datlocprovider'
+    when 'i' then false
+    when 'b' then pg_catalog.to_jsonb(d) ->> 'datlocale' in ('C', 'C.UTF-8')
+    else d.datcollate in ('C', 'POSIX') end, false)
+from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()";
 
 /// What roles may do with tables. `$1`: role names, `$2`: oids of tables as int8[], one pair per position.
 pub(super) const ROLES: &str = "
@@ -136,9 +166,30 @@ pub(super) struct ColumnRow {
     pub(super) type_oid: u32,
     pub(super) type_schema: String,
     pub(super) type_name: String,
-    pub(super) type_text: String,
+    pub(super) modifier: i32,
+    pub(super) not_null: bool,
     pub(super) generated: String,
     pub(super) expression: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct TypeRow {
+    pub(super) oid: u32,
+    pub(super) schema: String,
+    pub(super) name: String,
+    pub(super) sql_name: String,
+    pub(super) kind: String,
+    pub(super) element: u32,
+    pub(super) base: u32,
+    pub(super) delimiter: String,
+    pub(super) fields: Vec<FieldRow>,
+    pub(super) json_cast: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct FieldRow {
+    pub(super) name: String,
+    pub(super) type_oid: u32,
 }
 
 #[derive(Debug, Deserialize)]

@@ -23,7 +23,7 @@ pub(crate) use table::{Column, Table, identifier, literal};
 pub(crate) use view::View;
 
 use crate::postgres::{self, ConnectOptions};
-use load::{PublishedRow, RoleRow, TableRow};
+use load::{PublishedRow, RoleRow, TableRow, TypeRow};
 
 /// Why the catalog could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -72,8 +72,33 @@ pub(crate) struct Catalog {
     options: ConnectOptions,
     publications: Vec<String>,
     timeout: Duration,
-    client: tokio::sync::Mutex<Option<Arc<Client>>>,
+    client: tokio::sync::Mutex<Option<Arc<Link>>>,
     cache: Mutex<Cache>,
+}
+
+/// A connection and the statements that were prepared on it.
+struct Link {
+    client: Client,
+    statements: Mutex<HashMap<String, tokio_postgres::Statement>>,
+}
+
+impl Link {
+    async fn query(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<tokio_postgres::Row>, tokio_postgres::Error> {
+        let known = self.statements.lock().get(sql).cloned();
+        let statement = match known {
+            Some(statement) => statement,
+            None => {
+                let statement = self.client.prepare(sql).await?;
+                self.statements.lock().insert(sql.to_owned(), statement.clone());
+                statement
+            }
+        };
+        self.client.query(&statement, params).await
+    }
 }
 
 #[derive(Default)]
@@ -263,9 +288,19 @@ impl Catalog {
             return Ok(found);
         }
         let rows: Vec<TableRow> = self.json(load::TABLES, &[&missing]).await?;
+        let type_oids: BTreeSet<i64> = rows
+            .iter()
+            .flat_map(|row| &row.columns)
+            .map(|column| i64::from(column.type_oid))
+            .collect();
+        let type_oids: Vec<i64> = type_oids.into_iter().collect();
+        let type_rows: Vec<TypeRow> = self.json(load::TYPES, &[&type_oids]).await?;
+        let bytewise = self.query(load::BYTEWISE, &[]).await?;
+        let bytewise = bytewise.first().is_some_and(|row| row.get(0));
+        let types = Arc::new(table::types(type_rows, bytewise));
         let loaded: HashMap<u32, Arc<Table>> = rows
             .into_iter()
-            .map(|row| (row.oid, Arc::new(Table::from(row))))
+            .map(|row| (row.oid, Arc::new(Table::new(row, types.clone()))))
             .collect();
         let mut cache = self.cache.lock();
         if cache.generation == generation {
@@ -313,6 +348,20 @@ impl Catalog {
         Ok(serde_json::from_str(text)?)
     }
 
+    /// A query that is asked once, within the time limit; one text column of one row.
+    pub(crate) async fn text(&self, sql: &str) -> Result<Option<String>, Error> {
+        let client = tokio::time::timeout(self.timeout, self.client())
+            .await
+            .map_err(|_| Error::Timeout)??;
+        let rows = tokio::time::timeout(self.timeout, client.client.simple_query(sql))
+            .await
+            .map_err(|_| Error::Timeout)??;
+        Ok(rows.into_iter().find_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        }))
+    }
+
     /// One statement, within the time limit, on a connection that is made when there is none.
     pub(crate) async fn query(
         &self,
@@ -332,9 +381,9 @@ impl Catalog {
         }
     }
 
-    async fn client(&self) -> Result<Arc<Client>, Error> {
+    async fn client(&self) -> Result<Arc<Link>, Error> {
         let mut slot = self.client.lock().await;
-        if let Some(client) = slot.as_ref().filter(|client| !client.is_closed()) {
+        if let Some(client) = slot.as_ref().filter(|link| !link.client.is_closed()) {
             return Ok(client.clone());
         }
         let client = postgres::connect(&self.options, "realtime_subscription_manager").await?;
@@ -346,7 +395,10 @@ impl Catalog {
                 self.timeout.as_millis()
             ))
             .await?;
-        let client = Arc::new(client);
+        let client = Arc::new(Link {
+            client,
+            statements: Mutex::default(),
+        });
         *slot = Some(client.clone());
         Ok(client)
     }
@@ -384,49 +436,4 @@ fn with_roots(rows: Vec<PublishedRow>) -> Vec<Published> {
     }
     published.extend(roots.into_values());
     published
-}
-
-impl From<TableRow> for Table {
-    fn from(row: TableRow) -> Self {
-        let columns: Vec<Column> = row
-            .columns
-            .into_iter()
-            .map(|column| Column {
-                number: column.number,
-                name: column.name,
-                type_oid: column.type_oid,
-                type_schema: column.type_schema,
-                type_name: column.type_name,
-                type_text: column.type_text,
-                generated: (!column.generated.is_empty())
-                    .then_some(column.expression)
-                    .flatten(),
-            })
-            .collect();
-        let positions = |numbers: &[i16]| -> Vec<usize> {
-            numbers
-                .iter()
-                .filter_map(|number| columns.iter().position(|column| column.number == *number))
-                .collect()
-        };
-        let key = positions(&row.primary_key);
-        let (identity_full, identity) = match row.identity.as_str() {
-            "f" => (true, (0..columns.len()).collect()),
-            "i" => (false, positions(&row.identity_index)),
-            "n" => (false, Vec::new()),
-            _ => (false, key.clone()),
-        };
-        Self {
-            oid: row.oid,
-            schema: row.schema,
-            name: row.name,
-            key,
-            identity,
-            identity_full,
-            rls: row.rls,
-            ancestors: row.ancestors,
-            policies: row.policies,
-            columns,
-        }
-    }
 }

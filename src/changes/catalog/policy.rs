@@ -162,20 +162,23 @@ fn kinds(tree: &str) -> impl Iterator<Item = &str> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::changes::catalog::table::Column;
+    use crate::changes::catalog::load::{ColumnRow, TableRow};
 
     const UID_IS_OWNER: &str = "{OPEXPR :opno 2972 :opfuncid 2956 :args ({FUNCEXPR :funcid 16388 :args <> :location 56} {VAR :varno 1 :varattno 2 :varlevelsup 0 :location 69}) :location 67}";
     const ROOM_IS_ONE: &str = "{OPEXPR :opno 96 :opfuncid 65 :args ({VAR :varno 1 :varattno 1 :varlevelsup 0} {CONST :consttype 23})}";
     const WHOLE_ROW: &str = "{FUNCEXPR :funcid 3176 :args ({VAR :varno 1 :varattno 0})}";
 
     fn guard(policies: &[(bool, &str, &str)]) -> Arc<Table> {
-        let column = |number: i16, name: &str| Column {
-            number,
-            name: name.into(),
-            ..Column::default()
-        };
-        Arc::new(Table {
+        let row = TableRow {
+            oid: 1,
+            schema: "public".into(),
+            name: "t".into(),
+            rls: true,
+            identity: "d".into(),
             columns: vec![column(1, "room"), column(2, "owner")],
+            primary_key: vec![1],
+            identity_index: Vec::new(),
+            ancestors: Vec::new(),
             policies: policies
                 .iter()
                 .zip(1..)
@@ -186,8 +189,22 @@ mod tests {
                     tree: Some((*tree).to_owned()),
                 })
                 .collect(),
-            ..Table::default()
-        })
+        };
+        Arc::new(Table::new(row, Arc::default()))
+    }
+
+    fn column(number: i16, name: &str) -> ColumnRow {
+        ColumnRow {
+            number,
+            name: name.into(),
+            type_oid: 25,
+            type_schema: "pg_catalog".into(),
+            type_name: "text".into(),
+            modifier: -1,
+            not_null: false,
+            generated: String::new(),
+            expression: None,
+        }
     }
 
     fn judged(access: Access) -> Arc<Policy> {

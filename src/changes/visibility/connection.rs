@@ -27,19 +27,37 @@ const AUDIENCES_PER_MESSAGE: usize = 24;
 /// Messages that one connection has before it: the one it works on, and the next.
 const MESSAGES_AHEAD: usize = 2;
 
+/// After so many prepared statements a connection is replaced.
+const STATEMENTS_PER_CONNECTION: usize = 2_000;
+
 /// Which of these rows does this audience see?
-pub(super) struct Question {
-    pub(super) statement: Arc<Statement>,
-    pub(super) audience: Arc<Audience>,
+pub(crate) struct Question {
+    pub(crate) statement: Arc<Statement>,
+    /// `None`: asked as the server itself; the statement is then a plain query.
+    pub(crate) audience: Option<Arc<Audience>>,
     /// Of `execute`, quoted.
-    pub(super) arguments: Arc<str>,
+    pub(crate) arguments: Arc<str>,
+}
+
+impl Question {
+    /// A query of the server itself, of a position and perhaps a text.
+    pub(crate) fn plain(sql: String) -> Self {
+        Self {
+            statement: Arc::new(Statement {
+                name: sql,
+                prepare: None,
+            }),
+            audience: None,
+            arguments: "".into(),
+        }
+    }
 }
 
 /// What came of a [`Question`].
 #[derive(Debug)]
-pub(super) enum Answer {
-    /// Positions (from 1) of the visible rows.
-    Visible(Vec<u32>),
+pub(crate) enum Answer {
+    /// Positions (from 1) of the visible rows, with a text if the statement has a second column.
+    Rows(Vec<(u32, Option<String>)>),
     /// The statement cannot be used by this role at all; the look-up by key may.
     Unusable,
     /// No answer: an error, or too late.
@@ -47,7 +65,7 @@ pub(super) enum Answer {
 }
 
 /// See the module.
-pub(super) struct Connections {
+pub(crate) struct Connections {
     shared: Arc<Shared>,
     runners: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -74,7 +92,7 @@ struct Link {
 }
 
 impl Connections {
-    pub(super) fn new(options: ConnectOptions, count: usize, limit: Duration) -> Self {
+    pub(crate) fn new(options: ConnectOptions, count: usize, limit: Duration) -> Self {
         let shared = Arc::new(Shared {
             options,
             limit,
@@ -86,15 +104,16 @@ impl Connections {
     }
 
     /// Asks everything; the answers come in order, within the time limit.
-    pub(super) async fn ask(&self, questions: Vec<Question>) -> Vec<Answer> {
+    pub(crate) async fn ask(&self, questions: Vec<Question>) -> Vec<Answer> {
         let deadline = Instant::now() + self.shared.limit + Duration::from_millis(500);
         let total = questions.len();
         let started = Instant::now();
         // One message has one role and one statement.
         let mut parcels: Vec<(Vec<usize>, Vec<Question>)> = Vec::new();
-        let mut open: HashMap<(String, Arc<str>), usize> = HashMap::new();
+        let mut open: HashMap<(String, Option<Arc<str>>), usize> = HashMap::new();
         for (index, question) in questions.into_iter().enumerate() {
-            let key = (question.statement.name.clone(), question.audience.role().clone());
+            let role = question.audience.as_ref().map(|audience| audience.role().clone());
+            let key = (question.statement.name.clone(), role);
             let parcel = match open.get(&key) {
                 Some(parcel) => *parcel,
                 None => {
@@ -230,12 +249,15 @@ async fn carry_out(shared: &Shared, link: &Link, job: Job) -> bool {
     let Some(first) = questions.first() else {
         return true;
     };
-    let cell = link.prepared.lock().entry(first.statement.name.clone()).or_default().clone();
-    let prepared = timeout(
-        shared.limit,
-        cell.get_or_try_init(async || prepare(&link.client, &first.statement).await),
-    )
-    .await;
+    let prepared = match &first.statement.prepare {
+        None => Ok(Ok(true)),
+        Some(text) => {
+            let cell = link.prepared.lock().entry(first.statement.name.clone()).or_default().clone();
+            timeout(shared.limit, cell.get_or_try_init(async || prepare(&link.client, text).await))
+                .await
+                .map(|result| result.copied())
+        }
+    };
     let mut answers: Vec<Answer> = Vec::with_capacity(questions.len());
     match prepared {
         Ok(Ok(true)) => {
@@ -270,15 +292,15 @@ async fn carry_out(shared: &Shared, link: &Link, job: Job) -> bool {
         }
     }
     let _ = answer.send(answers);
-    true
+    // Statements of outdated policies pile up; a new connection has none.
+    link.prepared.lock().len() < STATEMENTS_PER_CONNECTION
 }
 
 /// `Ok(false)`: Postgres does not accept the statement. `Err`: the connection is gone.
-async fn prepare(client: &Client, statement: &Statement) -> Result<bool, ()> {
+async fn prepare(client: &Client, statement: &str) -> Result<bool, ()> {
     // Under an empty search path names mean here what they meant when the expression was written out.
     let text = format!(
-        "begin; set local search_path = ''; {}; commit",
-        statement.prepare
+        "begin; set local search_path = ''; {statement}; commit"
     );
     match client.batch_execute(&text).await {
         Ok(()) => Ok(true),
@@ -300,9 +322,16 @@ async fn exchange(client: &Client, questions: &[Question], answers: &mut Vec<Ans
     let Some(first) = questions.first() else {
         return true;
     };
-    let mut message = statement::begin(first.audience.role());
+    let role = first.audience.as_ref().map(|audience| &**audience.role());
+    let (mut message, before) = statement::begin(role);
+    let mut each = 1;
     for question in questions {
-        statement::step(&mut message, &question.audience, &question.statement, &question.arguments);
+        each = statement::step(
+            &mut message,
+            question.audience.as_deref(),
+            &question.statement,
+            &question.arguments,
+        );
     }
     let stream = match client.simple_query_raw(&message).await {
         Ok(stream) => stream,
@@ -316,15 +345,18 @@ async fn exchange(client: &Client, questions: &[Question], answers: &mut Vec<Ans
         match part {
             Ok(SimpleQueryMessage::Row(row)) => {
                 match row.get(0).and_then(|text| text.parse().ok()) {
-                    Some(position) => visible.push(position),
+                    Some(position) => {
+                        let text = if row.len() > 1 { row.get(1) } else { None };
+                        visible.push((position, text.map(str::to_owned)));
+                    }
                     None => return false,
                 }
             }
             Ok(SimpleQueryMessage::CommandComplete(_)) => {
                 statements += 1;
-                let steps = statements.saturating_sub(statement::BEGIN_STATEMENTS);
-                if steps > 0 && steps % statement::STEP_STATEMENTS == 0 {
-                    answers.push(Answer::Visible(std::mem::take(&mut visible)));
+                let steps: usize = statements.saturating_sub(before);
+                if steps > 0 && steps.is_multiple_of(each) {
+                    answers.push(Answer::Rows(std::mem::take(&mut visible)));
                     answered += 1;
                 }
             }

@@ -7,7 +7,6 @@ use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -17,11 +16,10 @@ use super::{Answers, Ask, Audience, Visibility};
 use crate::changes::catalog::{Access, Policy};
 use crate::changes::image::{Cell, Image};
 use crate::changes::measures;
-use crate::postgres::ConnectOptions;
 
 /// Answers by asking Postgres.
 pub(crate) struct Postgres {
-    connections: Connections,
+    connections: Arc<Connections>,
     /// Statements (of one policy and role) that did not work; the rows are looked up instead.
     unusable: Mutex<HashSet<String>>,
 }
@@ -50,9 +48,9 @@ struct Source {
 }
 
 impl Postgres {
-    pub(crate) fn new(options: ConnectOptions, connections: usize, limit: Duration) -> Self {
+    pub(crate) fn new(connections: Arc<Connections>) -> Self {
         Self {
-            connections: Connections::new(options, connections, limit),
+            connections,
             unusable: Mutex::default(),
         }
     }
@@ -149,7 +147,7 @@ impl Postgres {
             });
             questions.push(Question {
                 statement: rows.statement.clone(),
-                audience,
+                audience: Some(audience),
                 arguments: arguments.clone(),
             });
             order.push((key, positions));
@@ -159,7 +157,7 @@ impl Postgres {
         let mut unusable: HashSet<(usize, u64)> = HashSet::new();
         for ((key, positions), answer) in order.into_iter().zip(answers) {
             match answer {
-                Answer::Visible(ordinals) => visible.extend(ordinals.iter().filter_map(|ordinal| {
+                Answer::Rows(ordinals) => visible.extend(ordinals.iter().filter_map(|(ordinal, _)| {
                     let position = positions.get((*ordinal as usize).checked_sub(1)?)?;
                     Some((key.0, key.1, *position))
                 })),

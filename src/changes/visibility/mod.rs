@@ -14,8 +14,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub(crate) use connection::{Answer, Connections, Question};
 pub(crate) use judge::Postgres;
-pub(crate) use statement::{array, execute_arguments};
+pub(crate) use statement::array;
 
 use super::catalog::View;
 use super::image::Image;

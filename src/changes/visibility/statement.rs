@@ -13,10 +13,10 @@ use crate::changes::image::Cell;
 /// A statement that answers with the positions (from 1) of the visible rows.
 #[derive(Debug)]
 pub(crate) struct Statement {
-    /// Unique per connection.
+    /// Unique per connection; or the query itself, if there is nothing to prepare.
     pub(crate) name: String,
     /// `PREPARE …`
-    pub(crate) prepare: String,
+    pub(crate) prepare: Option<String>,
 }
 
 /// Columns of the guard whose values a policy is evaluated over; generated ones are computed from the others.
@@ -69,12 +69,12 @@ pub(crate) fn over_images(policy: &Policy, role: &str) -> Statement {
     // The role is in the name because a plan that row level security of other tables went into is made for one role.
     let name = format!("visible_{}_{}", policy.id, hex(role));
     Statement {
-        prepare: format!(
+        prepare: Some(format!(
             "prepare {name}({}) as select {position} from ({source}) as {} where {}",
             text_arrays(count),
             identifier(&guard.name),
             policy.expression
-        ),
+        )),
         name,
     }
 }
@@ -97,19 +97,28 @@ pub(crate) fn by_key(view: &View) -> Statement {
     }
     let name = format!("row_{}_{}", table.oid, hex(&view.role));
     Statement {
-        prepare: format!(
+        prepare: Some(format!(
             "prepare {name}({}) as select k.o from {} as k({}, x, o) join {} as t on {conditions}",
             text_arrays(keys + 1),
             unnest(keys + 1),
             numbered("c", keys),
             table.sql()
-        ),
+        )),
         name,
     }
 }
 
-/// One step of a message: become the audience and execute.
-pub(crate) fn step(message: &mut String, audience: &Audience, statement: &Statement, arguments: &str) {
+/// One step of a message: become the audience and execute. Returns how many statements that are.
+pub(crate) fn step(
+    message: &mut String,
+    audience: Option<&Audience>,
+    statement: &Statement,
+    arguments: &str,
+) -> usize {
+    let Some(audience) = audience else {
+        let _ = write!(message, "; {}", statement.name);
+        return 1;
+    };
     let claims = &audience.claims;
     let _ = write!(
         message,
@@ -118,22 +127,22 @@ pub(crate) fn step(message: &mut String, audience: &Audience, statement: &Statem
         literal(claims.sub.as_deref().unwrap_or_default()),
         statement.name
     );
+    3
 }
 
-/// How many statements [`step`] adds.
-pub(crate) const STEP_STATEMENTS: usize = 3;
-
-/// The beginning of a message: everything in it is one transaction, which cannot write and has this role.
-pub(crate) fn begin(role: &str) -> String {
-    format!(
+/// The beginning of a message, and how many statements it has: everything in the message is one transaction, which
+/// cannot write and has this role.
+pub(crate) fn begin(role: Option<&str>) -> (String, usize) {
+    let Some(role) = role else {
+        return ("set local transaction_read_only = on".to_owned(), 1);
+    };
+    let text = format!(
         "set local transaction_read_only = on; set local role = {role}; \
          set local request.jwt.claim.role = {role}; set local request.headers = '{{}}'",
         role = literal(role)
-    )
+    );
+    (text, 4)
 }
-
-/// How many statements [`begin`] has.
-pub(crate) const BEGIN_STATEMENTS: usize = 4;
 
 /// Quoted arguments of `execute`: the columns of `rows`, `width` of them (at least one).
 pub(crate) fn execute_arguments(rows: &[&[Cell<'_>]], width: usize) -> String {
