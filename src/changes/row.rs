@@ -100,7 +100,14 @@ impl RowChange {
 
 impl<'a> Aligned<'a> {
     /// The change as rendering and filters read it.
-    pub(crate) fn change(&'a self, row: &RowChange, table: &'a schema::Table) -> record::Change<'a> {
+    pub(crate) fn change<'s>(
+        &'s self,
+        row: &RowChange,
+        table: &'s schema::Table,
+    ) -> record::Change<'s>
+    where
+        'a: 's,
+    {
         record::Change {
             table,
             operation: row.operation,

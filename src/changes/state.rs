@@ -89,14 +89,14 @@ impl State {
                 .map(|(subscriber, plan)| (subscriber.clone(), plan.clone()))
                 .collect()
         };
-        let mut again: HashMap<*const Plan, Arc<Plan>> = HashMap::new();
+        let mut again: HashMap<usize, Arc<Plan>> = HashMap::new();
         for (_, plan) in &stale {
-            if again.contains_key(&Arc::as_ptr(plan)) {
+            if again.contains_key(&address(plan)) {
                 continue;
             }
             match self.planner.plan(&plan.requested, &plan.role, false).await {
                 Ok(new) => {
-                    again.insert(Arc::as_ptr(plan), new);
+                    again.insert(address(plan), new);
                 }
                 Err(Failure::Catalog(error)) => return Err(error),
                 // Lenient plans are not refused.
@@ -106,7 +106,7 @@ impl State {
         let mut index = self.index.lock();
         for (subscriber, plan) in stale {
             // It may have left meanwhile.
-            if let Some(new) = again.get(&Arc::as_ptr(&plan))
+            if let Some(new) = again.get(&address(&plan))
                 && index.contains(subscriber.id)
             {
                 index.add(&subscriber, new);
@@ -114,4 +114,9 @@ impl State {
         }
         Ok(())
     }
+}
+
+/// Tells plans apart; those compared are alive.
+fn address(plan: &Arc<Plan>) -> usize {
+    Arc::as_ptr(plan) as usize
 }

@@ -19,7 +19,7 @@ use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
 pub(crate) use policy::{Access, Policy, Reason};
-pub(crate) use table::{Column, Table, identifier, literal};
+pub(crate) use table::{Table, identifier, literal};
 pub(crate) use view::View;
 
 use crate::postgres::{self, ConnectOptions};
@@ -186,10 +186,6 @@ impl Catalog {
             .collect())
     }
 
-    /// A view that is already known; the outer `None` means it has to be loaded.
-    pub(crate) fn known_view(&self, role: &Arc<str>, table: u32) -> Option<Option<Arc<View>>> {
-        self.cache.lock().views.get(&(role.clone(), table)).cloned()
-    }
 
     async fn load_views(
         &self,

@@ -27,7 +27,7 @@ pub(crate) struct Table {
     /// Partitioned tables above it, nearest first.
     pub(crate) ancestors: Vec<u32>,
     /// Policies for SELECT, of any role.
-    pub(crate) policies: Vec<PolicyRow>,
+    pub(super) policies: Vec<PolicyRow>,
 }
 
 /// A live column.
@@ -37,8 +37,6 @@ pub(crate) struct Column {
     pub(crate) number: i16,
     /// Name, unquoted.
     pub(crate) name: String,
-    /// Oid of its type.
-    pub(crate) type_oid: u32,
     /// Schema of its type.
     pub(crate) type_schema: String,
     /// `typname`
@@ -95,7 +93,6 @@ impl Table {
             .map(|column| Column {
                 number: column.number,
                 name: column.name,
-                type_oid: column.type_oid,
                 type_schema: column.type_schema,
                 type_name: column.type_name,
                 generated: (!column.generated.is_empty())

@@ -78,6 +78,8 @@ struct Shared {
     filled: Notify,
 }
 
+type BoxFuture<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
+
 struct Job {
     questions: Vec<Question>,
     /// After this moment nobody wants the answers.
@@ -172,7 +174,7 @@ impl Drop for Connections {
 /// Keeps one connection and hands it jobs, for ever.
 async fn run(shared: Arc<Shared>) {
     let mut link: Option<Arc<Link>> = None;
-    let mut running = futures_util::stream::FuturesUnordered::new();
+    let mut running: futures_util::stream::FuturesUnordered<BoxFuture<bool>> = Default::default();
     loop {
         let job = if running.len() < MESSAGES_AHEAD {
             tokio::select! {
@@ -208,7 +210,7 @@ async fn run(shared: Arc<Shared>) {
         }
         if let Some(link) = link.clone() {
             let shared = shared.clone();
-            running.push(async move { carry_out(&shared, &link, job).await });
+            running.push(Box::pin(async move { carry_out(&shared, &link, job).await }));
         }
     }
 }
