@@ -10,10 +10,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
+use tower::ServiceExt as _;
+
+use crate::socket::Permit;
 
 /// Pending connections the kernel keeps for us.
 const BACKLOG: u32 = 4096;
@@ -75,11 +81,8 @@ pub(super) async fn accept(
                     () = &mut stop => return,
                     permit = Arc::clone(&room).acquire_owned() => permit,
                 };
-                let router = router.clone();
-                tokio::spawn(async move {
-                    serve(stream, router, max_header).await;
-                    drop(permit);
-                });
+                let Ok(permit) = permit else { return };
+                tokio::spawn(serve(stream, router.clone(), max_header, permit));
             }
             Err(error) => {
                 tracing::warn!(%error, "accepting a connection failed");
@@ -90,13 +93,19 @@ pub(super) async fn accept(
     }
 }
 
-async fn serve(stream: TcpStream, router: Router, max_header: usize) {
+async fn serve(stream: TcpStream, router: Router, max_header: usize, permit: Permit) {
+    // Requests carry the permit, so that a socket keeps it for its whole life.
+    let permit = Arc::new(permit);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Arc::clone(&permit));
+        router.clone().oneshot(request.map(Body::new))
+    });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_headers(MAX_HEADERS)
         .max_buf_size((REQUEST_LINE + MAX_HEADERS * max_header).max(8192))
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades()
         .await;
     if let Err(error) = served {

@@ -37,10 +37,9 @@ pub async fn run(
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let database = config
-        .database
-        .clone()
-        .context("no database is configured: set DATABASE_URL, or DB_HOST, DB_NAME, DB_USER and DB_PASSWORD")?;
+    let database = config.database.clone().context(
+        "no database is configured: set DATABASE_URL, or DB_HOST, DB_NAME, DB_USER and DB_PASSWORD",
+    )?;
     let listener = listen::bind(&config.listen)
         .with_context(|| format!("cannot listen on {:?}", config.listen))?;
     let address = listener.local_addr()?;

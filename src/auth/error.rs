@@ -140,10 +140,9 @@ impl TokenError {
             Self::Missing | Self::Malformed | Self::Expired { .. } | Self::MissingClaims => {
                 self.code()
             }
-            Self::Undecodable
-            | Self::NoKey { .. }
-            | Self::BadSignature
-            | Self::Unacceptable(_) => "ErrorConnectingToWebsocket",
+            Self::Undecodable | Self::NoKey { .. } | Self::BadSignature | Self::Unacceptable(_) => {
+                "ErrorConnectingToWebsocket"
+            }
         }
     }
 

@@ -178,7 +178,11 @@ fn rsa(object: &Map<String, Value>) -> Material {
 }
 
 fn without_zeros(number: &[u8]) -> Vec<u8> {
-    number.iter().copied().skip_while(|byte| *byte == 0).collect()
+    number
+        .iter()
+        .copied()
+        .skip_while(|byte| *byte == 0)
+        .collect()
 }
 
 fn elliptic(object: &Map<String, Value>, crv: &str) -> Material {

@@ -3,7 +3,7 @@
 //! [`Config`] is plain data that the rest of the crate uses; nothing else reads the environment.
 //! The table in `settings.rs` is the one list of settings: flags, `--help` and `.env.example` are made
 //! from it, and a test holds reader and table together. All wrong settings are reported at once
-//! (`Problems`), each with what is wrong and what to write instead. Secrets are never printed.
+//! ([`Problems`]), each with what is wrong and what to write instead. Secrets are never printed.
 //!
 //! Nothing is reloaded while the server runs: a changed setting takes effect at the next start.
 //! Names are the original's where the concept is the same (postgres.md §6.2, §6.3); its other
@@ -15,9 +15,20 @@ use std::time::Duration;
 use crate::auth::{ApiKeys, ClaimValidators, Jwks, Keys};
 use crate::postgres::ConnectOptions;
 
+mod address;
+mod database;
+mod keys;
+mod problems;
+mod read;
+mod reader;
+mod settings;
 
+pub use problems::{Problem, Problems};
+pub use read::{Purpose, environment};
+pub use reader::NotUnicode;
+pub use settings::{Group, SETTINGS, Setting, Shape, env_example};
 
-/// Everything the server can be told. Made by `Config::read`.
+/// Everything the server can be told. Made by [`Config::read`].
 ///
 /// Unless a field says otherwise the variable has the field's name in capitals.
 #[derive(Clone)]

@@ -3,6 +3,9 @@
 
 use serde_json::{Map, Value};
 
+/// Entries of `config.postgres_changes` that one channel may have; each costs a validation.
+const MAX_BINDINGS: usize = 1000;
+
 /// What a client asked for when it joined.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Join {
@@ -61,6 +64,9 @@ pub enum Unusable {
     /// An item of `config.postgres_changes` is neither object nor null.
     #[error("entries of config.postgres_changes must be objects")]
     PostgresChanges,
+    /// More entries than one channel may have.
+    #[error("config.postgres_changes has more than {MAX_BINDINGS} entries")]
+    TooManyPostgresChanges,
 }
 
 /// Reads the payload of a join on `sub_topic`.
@@ -149,6 +155,9 @@ fn bindings(value: Option<&Value>) -> Result<Vec<Binding>, Unusable> {
     let Some(Value::Array(entries)) = value else {
         return Ok(Vec::new());
     };
+    if entries.len() > MAX_BINDINGS {
+        return Err(Unusable::TooManyPostgresChanges);
+    }
     entries
         .iter()
         .filter(|entry| !entry.is_null())

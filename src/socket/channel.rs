@@ -253,5 +253,9 @@ fn next_recheck(claims: &Claims) -> Instant {
 
 /// JSON text of the ref that replies carry: the join's `ref` stands in for a missing `join_ref`.
 pub(super) fn reply_ref<'a>(join_ref: &'a str, reference: &'a str) -> &'a str {
-    if join_ref == NULL { reference } else { join_ref }
+    if join_ref == NULL {
+        reference
+    } else {
+        join_ref
+    }
 }

@@ -32,6 +32,8 @@ const READ_BUFFER: usize = 4096;
 const LINGER: Duration = Duration::from_secs(2);
 /// Bytes of frames that wait behind joins in progress; beyond it the socket is not read.
 const MAX_WAITING: usize = 1 << 20;
+/// Failing joins that one socket may have at a time; a flood of them is not read faster than it is answered.
+const MAX_FAILING: usize = 128;
 /// Close code of a socket that joined once and has no channel any more; not 1000, so that clients come back.
 const SWEPT: u16 = 1001;
 
@@ -72,6 +74,8 @@ pub(super) struct Connection {
     pub(super) next_ticket: u64,
     /// Bytes waiting behind joins.
     waiting_bytes: usize,
+    /// Joins whose error waits for its delay.
+    pub(super) failing_joins: usize,
     last_heard: Instant,
     /// Since when a socket that attempted a join has no channel.
     pub(super) channelless_since: Option<Instant>,
@@ -108,6 +112,7 @@ pub(super) async fn run(
         channels: HashMap::default(),
         next_ticket: 1,
         waiting_bytes: 0,
+        failing_joins: 0,
         last_heard: Instant::now(),
         channelless_since: None,
         recheck_at: None,
@@ -174,7 +179,7 @@ impl Connection {
             if deadline < clock.deadline() {
                 clock.as_mut().reset(deadline);
             }
-            let paused = self.waiting_bytes > MAX_WAITING;
+            let paused = self.waiting_bytes > MAX_WAITING || self.failing_joins > MAX_FAILING;
             tokio::select! {
                 ready = reader.readable(), if !paused => {
                     if ready.is_err() {
@@ -275,7 +280,9 @@ impl Connection {
         // Behind a join on its way everything of its topic waits, in order.
         if let Some(Slot::Joining(joining)) = self.channels.get_mut(message.topic.as_ref()) {
             self.waiting_bytes += frame.len();
-            joining.waiting.push_back((binary, Bytes::copy_from_slice(frame)));
+            joining
+                .waiting
+                .push_back((binary, Bytes::copy_from_slice(frame)));
             return;
         }
         match message.event.as_ref() {
@@ -297,7 +304,13 @@ impl Connection {
             self.close_channel(topic);
             return;
         }
-        self.reply(&message.join_ref, &message.reference, topic, Status::Ok, "{}");
+        self.reply(
+            &message.join_ref,
+            &message.reference,
+            topic,
+            Status::Ok,
+            "{}",
+        );
     }
 
     fn channel_event(&mut self, message: &Decoded<'_>) {
@@ -340,7 +353,7 @@ impl Connection {
     }
 
     fn end_channels(&mut self) {
-        for (_, slot) in self.channels.drain() {
+        for (_, slot) in std::mem::take(&mut self.channels) {
             if let Slot::Joined(channel) = slot {
                 channel.end(self.departure);
             }
@@ -401,7 +414,9 @@ impl Connection {
         let due: Vec<Arc<str>> = self
             .channels
             .iter()
-            .filter(|(_, slot)| matches!(slot, Slot::Joined(channel) if channel.recheck_at() <= now))
+            .filter(
+                |(_, slot)| matches!(slot, Slot::Joined(channel) if channel.recheck_at() <= now),
+            )
             .map(|(topic, _)| Arc::clone(topic))
             .collect();
         for topic in due {

@@ -23,6 +23,9 @@ const SUBSCRIBED: &str = "Subscribed to PostgreSQL";
 /// A failed subscription is tried again after 5 to 10 s (postgres.md §2.7).
 const RETRY: Duration = Duration::from_secs(5);
 
+/// Longest topic in bytes. The original has no limit; ours keeps a socket's channels within bounded memory.
+const MAX_TOPIC: usize = 16 * 1024;
+
 /// What is kept of a join while it is on its way.
 pub(super) struct Request {
     /// JSON text of the join's refs.
@@ -76,11 +79,10 @@ impl Connection {
             }
             Err(reason) => {
                 tracing::debug!(%reason, "join refused");
+                self.failing_joins += 1;
                 let mailbox = Arc::clone(&self.mailbox);
-                let (topic, backoff) = (
-                    Arc::clone(&topic),
-                    self.tenant.limits.channel_error_backoff,
-                );
+                let (topic, backoff) =
+                    (Arc::clone(&topic), self.tenant.limits.channel_error_backoff);
                 tokio::spawn(async move {
                     tokio::time::sleep(backoff).await;
                     mailbox.send(Notice::JoinFailed {
@@ -110,6 +112,11 @@ impl Connection {
     /// The checks of §4, in its order; the error is the reason of the reply.
     fn check_join(&self, topic: &str, message: &Decoded<'_>) -> Result<Accepted, String> {
         let sub_topic = topic.strip_prefix("realtime:").unwrap_or(topic);
+        if topic.len() > MAX_TOPIC {
+            return Err(format!(
+                "UnknownErrorOnChannel: the topic is longer than {MAX_TOPIC} bytes"
+            ));
+        }
         if sub_topic.is_empty() {
             return Err("TopicNameRequired: You must provide a topic name".to_owned());
         }
@@ -189,6 +196,7 @@ impl Connection {
                 topic,
                 reason,
             } => {
+                self.failing_joins = self.failing_joins.saturating_sub(1);
                 if let Some(joining) = self.take_joining(&topic, ticket) {
                     self.fail(&topic, &joining.request, &reason);
                     self.resume(joining.waiting);
@@ -225,7 +233,8 @@ impl Connection {
             &response,
         );
         if let Some(replaced) = &request.replaced {
-            self.outbox.push(encode::close(self.version, replaced, topic));
+            self.outbox
+                .push(encode::close(self.version, replaced, topic));
         }
         self.note_channels();
     }

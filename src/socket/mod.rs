@@ -15,4 +15,4 @@ mod upgrade;
 mod writer;
 
 pub use registry::Registry;
-pub use upgrade::{Doorway, handle, unix_now};
+pub use upgrade::{Doorway, Permit, handle, unix_now};

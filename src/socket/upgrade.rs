@@ -28,6 +28,9 @@ pub struct Doorway {
     pub registry: Arc<Registry>,
 }
 
+/// One of the connections a node serves at the same time; given back when its socket ends.
+pub type Permit = tokio::sync::OwnedSemaphorePermit;
+
 /// Why a connect is refused.
 enum Refusal {
     /// A status without a body, at once.
@@ -54,8 +57,12 @@ pub async fn handle(
         .get(header::SEC_WEBSOCKET_KEY)
         .map(|key| accept_key(key.as_bytes()))
     else {
-        return plain(StatusCode::BAD_REQUEST, "'sec-websocket-key' header is absent");
+        return plain(
+            StatusCode::BAD_REQUEST,
+            "'sec-websocket-key' header is absent",
+        );
     };
+    let permit = request.extensions_mut().remove::<Arc<Permit>>();
     let upgrade = hyper::upgrade::on(&mut request);
     let tenant = Arc::clone(&doorway.tenant);
     let registry = Arc::clone(&doorway.registry);
@@ -71,6 +78,7 @@ pub async fn handle(
             Ok(parts) => {
                 let stream = parts.io.into_inner();
                 connection::run(stream, parts.read_buf, tenant, &registry, version, peer).await;
+                drop(permit);
             }
             Err(_) => tracing::error!("upgraded connection is not a plain TCP stream"),
         }
@@ -89,7 +97,8 @@ fn check(doorway: &Doorway, request: &Request<Body>) -> Result<(Version, Peer), 
         return Err(Refusal::Bare(StatusCode::BAD_REQUEST));
     }
     let query = Query::of(request.uri());
-    let version = Version::negotiate(query.get("vsn")).ok_or(Refusal::Bare(StatusCode::FORBIDDEN))?;
+    let version =
+        Version::negotiate(query.get("vsn")).ok_or(Refusal::Bare(StatusCode::FORBIDDEN))?;
     if doorway.tenant_from_host && host_label(request) != Some(doorway.tenant.external_id.clone()) {
         return Err(Refusal::Error(
             StatusCode::NOT_FOUND,
@@ -133,7 +142,10 @@ fn handshake(headers: &HeaderMap) -> Result<(), Refusal> {
             )));
         }
     }
-    match headers.get(header::SEC_WEBSOCKET_VERSION).map(|version| version.as_bytes()) {
+    match headers
+        .get(header::SEC_WEBSOCKET_VERSION)
+        .map(|version| version.as_bytes())
+    {
         Some(b"13") => {}
         _ => {
             return Err(Refusal::Handshake(
@@ -174,7 +186,9 @@ async fn refuse(refusal: Refusal, doorway: &Doorway) -> Response<Body> {
             Response::builder()
                 .status(status)
                 .header(header::CONTENT_TYPE, "application/json; charset=utf-8")
-                .body(Body::from(serde_json::json!({ "error": message }).to_string()))
+                .body(Body::from(
+                    serde_json::json!({ "error": message }).to_string(),
+                ))
                 .unwrap_or_default()
         }
     }
@@ -202,9 +216,16 @@ fn forwarded_headers(headers: &HeaderMap) -> Box<str> {
     let headers: BTreeMap<&str, String> = headers
         .iter()
         .filter(|(name, _)| name.as_str().starts_with("x-"))
-        .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .map(|(name, value)| {
+            (
+                name.as_str(),
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            )
+        })
         .collect();
-    serde_json::to_string(&headers).unwrap_or_else(|_| "{}".to_owned()).into()
+    serde_json::to_string(&headers)
+        .unwrap_or_else(|_| "{}".to_owned())
+        .into()
 }
 
 fn accept_key(key: &[u8]) -> String {
@@ -219,7 +240,9 @@ fn accept_key(key: &[u8]) -> String {
 pub fn unix_now() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+        .map_or(0, |since| {
+            i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+        })
 }
 
 /// Query parameters, decoded; the last of equal ones wins, as in the original.
@@ -302,7 +325,9 @@ mod tests {
 
     #[test]
     fn query_values_are_decoded() {
-        let uri: Uri = "/socket/websocket?vsn=2.0.0&apikey=a%2Bb+c%zz&x".parse().unwrap();
+        let uri: Uri = "/socket/websocket?vsn=2.0.0&apikey=a%2Bb+c%zz&x"
+            .parse()
+            .unwrap();
         let query = Query::of(&uri);
         assert_eq!(query.get("apikey"), Some("a+b c%zz"));
         assert_eq!(query.get("x"), Some(""));

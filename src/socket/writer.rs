@@ -58,7 +58,8 @@ async fn drain(socket: &mut OwnedWriteHalf, outbox: &Outbox) -> io::Result<Closi
         match closing {
             Some(closing @ (Closing::Overflow | Closing::Gone)) => return Ok(closing),
             Some(closing) => {
-                let _ = tokio::time::timeout(LAST_WRITE, write_all(socket, outbox, &mut frames)).await;
+                let _ =
+                    tokio::time::timeout(LAST_WRITE, write_all(socket, outbox, &mut frames)).await;
                 return Ok(closing);
             }
             None => {

@@ -1,5 +1,18 @@
 //! Integration tests, through the front door: real server, real Postgres, real clients.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod support;
+
+mod bad_input;
+mod clients;
+mod command_line;
+mod dev;
 mod embedded_server;
+mod failures;
+mod harness;
+mod replication_decoding;
+mod replication_failures;
+mod replication_postgres;
+mod replication_publications;
+mod replication_reader;
 mod sql_schema;
