@@ -4,6 +4,7 @@
 mod embedded_server;
 mod replication_decoding;
 mod replication_failures;
+mod replication_login;
 mod replication_postgres;
 mod replication_publications;
 mod replication_reader;
