@@ -12,6 +12,7 @@ mod failures;
 mod harness;
 mod replication_decoding;
 mod replication_failures;
+mod replication_login;
 mod replication_postgres;
 mod replication_publications;
 mod replication_reader;
