@@ -22,7 +22,7 @@ use super::state::State;
 use crate::hub::Member;
 use crate::pgoutput::{Begin, Lsn};
 use crate::protocol::encode::Status;
-use crate::replication::{Change, DDL_PREFIX, Event, Feed, GapReason, LostReason, Row};
+use crate::replication::{Change, DDL_PREFIX, Event, Feed, GapReason, Row};
 
 /// Rows of a batch.
 const BATCH_ROWS: usize = 512;
@@ -140,6 +140,8 @@ impl Worker {
                 }
             }
             Event::Truncate(_) => {}
+            // Tables may have come or gone with them, also where nothing announces DDL.
+            Event::Publications(_) => self.invalidate().await,
             Event::Live { .. } => {
                 self.flush().await;
                 self.described.clear();
@@ -152,16 +154,17 @@ impl Worker {
             }
             Event::Lost { reason } => {
                 self.flush().await;
-                self.transaction = None;
                 self.lost.get_or_insert_with(Instant::now);
                 tracing::info!(
                     reason = reason.as_str(),
                     "changes of the database are not being received"
                 );
-                let _: LostReason = reason;
             }
             Event::Gap { reason } => {
                 self.flush().await;
+                if reason != GapReason::MessageSkipped {
+                    self.transaction = None;
+                }
                 self.gap(reason);
             }
         }
@@ -176,6 +179,7 @@ impl Worker {
             GapReason::SlotStuck => {
                 "Changes may have been missed: the replication slot had to be created again"
             }
+            GapReason::Failover => "Changes may have been missed: the database is not the one it was",
             GapReason::MessageSkipped => "A change was too large to be read and was left out",
         };
         self.tell(Status::Error, message);

@@ -4,6 +4,9 @@
 mod support;
 
 mod bad_input;
+mod changes_delivery;
+mod changes_rls;
+mod changes_support;
 mod clients;
 mod command_line;
 mod dev;
@@ -16,4 +19,7 @@ mod replication_login;
 mod replication_postgres;
 mod replication_publications;
 mod replication_reader;
+mod sql_fixture;
+mod sql_functions;
 mod sql_schema;
+mod sql_takeover;

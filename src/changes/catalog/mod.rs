@@ -349,7 +349,9 @@ impl Catalog {
         let client = tokio::time::timeout(self.timeout, self.client())
             .await
             .map_err(|_| Error::Timeout)??;
-        let rows = tokio::time::timeout(self.timeout, client.client.simple_query(sql))
+        // Operators of extensions are found as in any other session of ours.
+        let sql = format!("set local search_path to default; {sql}");
+        let rows = tokio::time::timeout(self.timeout, client.client.simple_query(&sql))
             .await
             .map_err(|_| Error::Timeout)??;
         Ok(rows.into_iter().find_map(|message| match message {
