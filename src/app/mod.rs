@@ -151,5 +151,6 @@ fn changes_settings(config: &Config) -> changes::Settings {
         max_record_bytes: config.max_record_bytes,
         visibility_connections: config.visibility_connections,
         statement_timeout: config.statement_timeout,
+        ..changes::Settings::default()
     }
 }

@@ -195,7 +195,8 @@ pub(super) async fn create(
 mod tests {
     use proptest::prelude::*;
 
-    use super::slot_name;
+    use super::*;
+    use crate::postgres::{ConnectOptions, TlsMode};
 
     const BASE: &str = "supabase_realtime_replication_slot";
 
@@ -226,6 +227,27 @@ mod tests {
         );
         assert_ne!(slot_name(BASE, None, "a-b"), slot_name(BASE, None, "a_b"));
         assert_ne!(slot_name(BASE, None, "A"), slot_name(BASE, None, "a"));
+    }
+
+    #[test]
+    fn the_other_name_is_another_and_leads_back() {
+        for tail in ["", "_b", &"x".repeat(80)] {
+            let first = slot_name(BASE, None, &format!("postgres{tail}"));
+            let connect = ConnectOptions {
+                host: String::new(),
+                port: 0,
+                user: String::new(),
+                password: None,
+                dbname: String::new(),
+                tls: TlsMode::Disable,
+                tls_ca_file: None,
+            };
+            let settings = Settings::new("t", connect, "p", first.clone());
+            let second = other_name(&settings, &first);
+            assert_ne!(first, second);
+            assert!(second.len() <= 63, "{second}");
+            assert_eq!(other_name(&settings, &second), first);
+        }
     }
 
     proptest! {

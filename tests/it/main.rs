@@ -4,6 +4,9 @@
 mod support;
 
 mod bad_input;
+mod changes_delivery;
+mod changes_rls;
+mod changes_support;
 mod clients;
 mod command_line;
 mod dev;
@@ -12,7 +15,11 @@ mod failures;
 mod harness;
 mod replication_decoding;
 mod replication_failures;
+mod replication_login;
 mod replication_postgres;
 mod replication_publications;
 mod replication_reader;
+mod sql_fixture;
+mod sql_functions;
 mod sql_schema;
+mod sql_takeover;

@@ -128,6 +128,28 @@ impl Cluster {
         }
     }
 
+    /// Copies a file into the data folder, readable for Postgres alone.
+    pub fn install(&self, file: &Path, name: &str) {
+        let place = self.data().join(name);
+        std::fs::copy(file, &place).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&place, mode).unwrap();
+        if let Some((uid, gid)) = unprivileged() {
+            std::os::unix::fs::chown(&place, Some(uid), Some(gid)).unwrap();
+        }
+    }
+
+    /// Waits until no stream is left.
+    pub async fn walsenders_gone(&self) {
+        let sql = self.sql().await;
+        let left = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender'";
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while sql.query_one(left, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+            assert!(Instant::now() < deadline, "a walsender stays");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     pub async fn sql(&self) -> tokio_postgres::Client {
         connect(&self.options(), "realtime_test").await.unwrap()
     }

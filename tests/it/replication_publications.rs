@@ -73,6 +73,7 @@ async fn a_publication_created_while_streaming_joins_a_temporary_stream_that_mis
     let sql = std::sync::Arc::new(cluster.sql().await);
     run(&sql, &[TRIGGER, TABLES]).await;
     let mut reader = Reader::live(settings(&cluster)).await;
+    let (follow, mut followed) = tokio::sync::mpsc::unbounded_channel();
     let writer = tokio::spawn({
         let sql = std::sync::Arc::clone(&sql);
         async move {
@@ -80,15 +81,15 @@ async fn a_publication_created_while_streaming_joins_a_temporary_stream_that_mis
                 sql.batch_execute(&format!("INSERT INTO m VALUES ({id})"))
                     .await
                     .unwrap();
-                if id == 500 || id == 1000 {
-                    let name = ["", "supabase_realtime"][usize::from(id == 500)];
-                    let command = match name {
-                        "" => "DROP PUBLICATION supabase_realtime",
-                        _ => "CREATE PUBLICATION supabase_realtime FOR TABLE t",
-                    };
-                    // The drop would stop the walsender at the next change: let it be seen first.
-                    sql.batch_execute(command).await.unwrap();
-                    tokio::time::sleep(Duration::from_millis(1000)).await;
+                let command = match id {
+                    500 => "CREATE PUBLICATION supabase_realtime FOR TABLE t",
+                    1500 => "DROP PUBLICATION supabase_realtime",
+                    _ => continue,
+                };
+                sql.batch_execute(command).await.unwrap();
+                // A dropped one stops the walsender at the next change: let it be followed first.
+                if id == 1500 {
+                    while followed.recv().await != Some(1) {}
                 }
             }
         }
@@ -98,7 +99,12 @@ async fn a_publication_created_while_streaming_joins_a_temporary_stream_that_mis
     while expected < 2000 {
         let event = reader.next().await;
         match event {
-            Event::Publications(names) => lists.push(names.len()),
+            Event::Publications(names) => {
+                lists.push(names.len());
+                if lists.len() > 1 {
+                    let _ = follow.send(names.len());
+                }
+            }
             Event::Lost { .. } | Event::Gap { .. } | Event::Live { .. } => panic!("{event:?}"),
             Event::Change(change) => {
                 let Row::Insert { new } = change.row else {
@@ -171,8 +177,8 @@ async fn a_publication_dropped_while_streaming_leaves_the_other_in_place() {
     .await;
     rows(&mut reader, "message dovetail DROP PUBLICATION").await;
     assert_eq!(reader.line().await, "commit");
-    // The stream has read the drop before anything else happens; it must not meet the missing publication.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    // Nothing else happens before the stream has followed; it must not meet the missing publication.
+    reader.publications(1).await;
     run(
         &sql,
         &["INSERT INTO t VALUES (2)", "INSERT INTO m VALUES (1)"],
@@ -250,7 +256,7 @@ async fn a_publication_missing_for_a_moment_with_changes_in_between_is_survived_
         let lines = reader.until(last).await;
         assert!(lines.contains(&gap.to_owned()), "{lines:?}");
         reader.watch.recheck();
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        reader.publications(2).await;
         run(&sql, &["INSERT INTO t VALUES (1)"]).await;
         assert_eq!(
             rows(&mut reader, "insert t (1)").await,

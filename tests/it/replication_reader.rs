@@ -18,6 +18,8 @@ pub struct Reader {
     pub stop: CancellationToken,
     /// Confirm every commit as soon as it is read.
     pub confirms: bool,
+    /// How many publications are streamed, as of the last event that was read.
+    streaming: usize,
     waiting: std::collections::VecDeque<Event>,
 }
 
@@ -35,6 +37,7 @@ impl Reader {
             watch,
             stop,
             confirms: true,
+            streaming: 0,
             waiting: Default::default(),
         }
     }
@@ -59,6 +62,9 @@ impl Reader {
         if let (true, Event::Commit(commit)) = (self.confirms, &event) {
             self.feed.confirm(commit.end_lsn);
         }
+        if let Event::Publications(names) = &event {
+            self.streaming = names.len();
+        }
         event
     }
 
@@ -82,6 +88,13 @@ impl Reader {
                 return lines;
             }
             assert!(lines.len() < 1000, "{last} does not come: {lines:?}");
+        }
+    }
+
+    /// Reads until `count` publications are streamed.
+    pub async fn publications(&mut self, count: usize) {
+        while self.streaming != count {
+            self.next().await;
         }
     }
 
