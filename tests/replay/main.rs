@@ -19,6 +19,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use dovetail::postgres::migrate::{Set, migrate};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 use tokio::sync::{Mutex, OnceCell};
@@ -43,6 +44,12 @@ pub struct Ground {
 impl Ground {
     async fn prepare() -> Self {
         let database = Cluster::shared().await.database().await;
+        let client = database.connect().await;
+        for set in [Set::Supabase, Set::Realtime] {
+            migrate(&client, set).await.expect("the schema");
+        }
+        let fixtures = fs::read_to_string(folder().join("fixtures.sql")).expect("fixtures.sql");
+        client.batch_execute(&fixtures).await.expect("the fixtures");
         let server = Server::with(
             &database,
             &[
@@ -52,9 +59,6 @@ impl Ground {
             ],
         )
         .await;
-        let fixtures = fs::read_to_string(folder().join("fixtures.sql")).expect("fixtures.sql");
-        let client = database.connect().await;
-        client.batch_execute(&fixtures).await.expect("the fixtures");
         Self { server, database }
     }
 
