@@ -53,10 +53,11 @@ async fn listening(server: &Server, sql: &tokio_postgres::Client, id: i32) -> Cl
 
 /// The process of the walsender that feeds this server.
 async fn walsender(server: &Server, sql: &tokio_postgres::Client) -> Option<i32> {
-    let suffix = format!("%{}", server.slot_suffix());
+    let suffix = format!("{}_", server.slot_suffix());
     let rows = sql
         .query(
-            "select active_pid from pg_replication_slots where slot_name like $1 and active",
+            "select active_pid from pg_replication_slots
+             where strpos(slot_name, $1) > 0 and active",
             &[&suffix],
         )
         .await
@@ -148,7 +149,7 @@ async fn drop_the_slot() {
     let server = Server::with(&database, &[("SLOT_DURABLE", "true")]).await;
     let sql = notes(&database).await;
     let client = listening(&server, &sql, 1).await;
-    let suffix = format!("%{}", server.slot_suffix());
+    let suffix = format!("{}_", server.slot_suffix());
     // The server comes back within milliseconds: terminate and drop until the drop gets through.
     let pid = eventually("a walsender", || walsender(&server, &sql)).await;
     terminate(&sql, pid).await;
@@ -156,7 +157,7 @@ async fn drop_the_slot() {
         let dropped = sql
             .query(
                 "select pg_drop_replication_slot(slot_name), pg_terminate_backend(active_pid)
-                 from pg_replication_slots where slot_name like $1",
+                 from pg_replication_slots where strpos(slot_name, $1) > 0",
                 &[&suffix],
             )
             .await;
@@ -174,7 +175,7 @@ async fn drop_the_slot() {
     recovers(&server, &sql, &client, 2).await;
     let slots = sql
         .query(
-            "select from pg_replication_slots where slot_name like $1",
+            "select from pg_replication_slots where strpos(slot_name, $1) > 0",
             &[&suffix],
         )
         .await
@@ -250,10 +251,10 @@ async fn restart_the_server() {
         "sockets are told of the restart"
     );
     eventually("the slot is gone with its temporary owner", || async {
-        let suffix = format!("%{}", server.slot_suffix());
+        let suffix = format!("{}_", server.slot_suffix());
         let slots = sql
             .query(
-                "select from pg_replication_slots where slot_name like $1",
+                "select from pg_replication_slots where strpos(slot_name, $1) > 0",
                 &[&suffix],
             )
             .await
