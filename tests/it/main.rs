@@ -5,4 +5,5 @@ mod embedded_server;
 mod sql_fixture;
 mod sql_functions;
 mod sql_schema;
+mod sql_signals;
 mod sql_takeover;

@@ -82,7 +82,14 @@ pub(super) const REALTIME: &[File] = &[
         8,
         "realtime/008_publication.sql",
         Always,
-        "exists (select from pg_catalog.pg_publication where pubname = 'supabase_realtime_messages_publication')"
+        "exists (select from pg_catalog.pg_publication
+                 where pubname = 'supabase_realtime_messages_publication' and puballtables)
+         or exists (select from pg_catalog.pg_publication_rel r
+                    join pg_catalog.pg_publication p on p.oid = r.prpubid
+                    join pg_catalog.pg_class c on c.oid = r.prrelid
+                    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+                    where p.pubname = 'supabase_realtime_messages_publication'
+                      and n.nspname = 'realtime' and c.relname = 'messages')"
     ),
     file!(9, "realtime/009_versions.sql", Behind, SCHEMA_IS_WHOLE),
     file!(
