@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod embedded_server;
+mod sql_doctor;
 mod sql_fixture;
 mod sql_functions;
 mod sql_schema;
