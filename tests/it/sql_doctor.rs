@@ -4,7 +4,7 @@ use dovetail::doctor::{self, KeysInfo, Report, Severity};
 use dovetail::postgres::ConnectOptions;
 use dovetail::postgres::embedded::Embedded;
 
-use crate::sql_fixture::{fresh, one};
+use crate::sql_fixture::{alone, one};
 
 async fn examine(options: &ConnectOptions) -> Report {
     let keys = KeysInfo {
@@ -37,7 +37,7 @@ fn line(report: &Report, check: &str) -> String {
 
 #[tokio::test]
 async fn a_healthy_database_has_no_finding_but_what_is_good_to_know() {
-    let (server, client) = fresh().await;
+    let (server, client) = alone().await;
     client
         .batch_execute(
             "create table notes (id int primary key, owner uuid); alter table notes enable row level security;
@@ -55,7 +55,7 @@ async fn a_healthy_database_has_no_finding_but_what_is_good_to_know() {
 
 #[tokio::test]
 async fn every_trouble_with_tables_is_named_with_what_to_run() {
-    let (server, client) = fresh().await;
+    let (server, client) = alone().await;
     client
         .batch_execute(
             "create schema \"Shop\";
@@ -99,7 +99,7 @@ async fn every_trouble_with_tables_is_named_with_what_to_run() {
 
 #[tokio::test]
 async fn troubles_of_schema_roles_and_slots_are_named_with_what_to_run() {
-    let (server, client) = fresh().await;
+    let (server, client) = alone().await;
     let options = server.connect_options();
     client
         .batch_execute(

@@ -2,7 +2,7 @@
 
 use tokio_postgres::Client;
 
-use crate::sql_fixture::{column, fresh, one};
+use crate::sql_fixture::{alone, column, one};
 
 /// What a subscriber of the stream would get since the last call: tags of signals, and `row` for inserted rows.
 async fn stream(client: &Client) -> Vec<String> {
@@ -19,7 +19,7 @@ async fn stream(client: &Client) -> Vec<String> {
 
 #[tokio::test]
 async fn ddl_and_grants_are_signalled_in_commit_order_and_temporary_objects_are_not() {
-    let (_server, client) = fresh().await;
+    let (_server, client) = alone().await;
     client
         .batch_execute(
             "create table t (id int primary key); alter publication supabase_realtime add table t",
@@ -85,7 +85,7 @@ async fn ddl_and_grants_are_signalled_in_commit_order_and_temporary_objects_are_
 
 #[tokio::test]
 async fn a_user_without_rights_on_our_schema_makes_ddl_and_is_signalled() {
-    let (_server, client) = fresh().await;
+    let (_server, client) = alone().await;
     client
         .batch_execute(
             "create role app login; grant create on schema public to app; grant usage on schema public to app",
@@ -106,7 +106,7 @@ async fn a_user_without_rights_on_our_schema_makes_ddl_and_is_signalled() {
 
 #[tokio::test]
 async fn a_signal_that_fails_does_not_fail_the_ddl() {
-    let (_server, client) = fresh().await;
+    let (_server, client) = alone().await;
     // Without the right to write the message every signal fails.
     client
         .batch_execute(

@@ -6,7 +6,7 @@ use dovetail::postgres::migrate::{Error, Set, migrate};
 use dovetail::postgres::{ConnectOptions, connect, partitions};
 use tokio_postgres::Client;
 
-use crate::sql_fixture::{both_sets, column, fingerprint, fresh, one};
+use crate::sql_fixture::{alone, both_sets, column, fingerprint, one};
 
 async fn bare() -> (Embedded, Client) {
     let server = Embedded::start_ephemeral().await.unwrap();
@@ -18,7 +18,7 @@ async fn bare() -> (Embedded, Client) {
 
 #[tokio::test]
 async fn g066_a_second_start_changes_nothing() {
-    let (_server, client) = fresh().await;
+    let (_server, client) = alone().await;
     let before = fingerprint(&client).await;
     let (supabase, realtime) = both_sets(&client).await;
     assert!(supabase.applied.is_empty() && realtime.applied.is_empty());
@@ -28,7 +28,7 @@ async fn g066_a_second_start_changes_nothing() {
 
 #[tokio::test]
 async fn every_file_can_be_applied_twice() {
-    let (_server, client) = fresh().await;
+    let (_server, client) = alone().await;
     client
         .batch_execute("create policy mine on realtime.messages for select using (topic = 'x'); delete from dovetail.migrations")
         .await
@@ -89,7 +89,7 @@ async fn g067_first_starts_at_once_on_one_and_on_two_databases_do_not_fail() {
 
 #[tokio::test]
 async fn what_somebody_dropped_comes_back_at_the_next_start() {
-    let (_server, client) = fresh().await;
+    let (_server, client) = alone().await;
     client
         .batch_execute("drop publication supabase_realtime; drop publication supabase_realtime_messages_publication; drop event trigger dovetail_drop")
         .await
@@ -302,7 +302,7 @@ const OF_2025: &str = r#"
 
 #[tokio::test]
 async fn g064_a_database_of_2025_gets_what_it_lacks_and_keeps_messages_and_policies() {
-    let (_server, client) = fresh().await;
+    let (_server, client) = alone().await;
     client.batch_execute(OF_2025).await.unwrap();
     client
         .batch_execute(
@@ -346,7 +346,7 @@ async fn g064_a_database_of_2025_gets_what_it_lacks_and_keeps_messages_and_polic
 
 #[tokio::test]
 async fn g065_g069_a_newer_schema_is_left_as_it_is() {
-    let (_server, client) = fresh().await;
+    let (_server, client) = alone().await;
     client
         .batch_execute(
             "drop schema dovetail cascade;
