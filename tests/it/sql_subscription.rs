@@ -180,3 +180,79 @@ async fn apply_rls_judges_a_change_for_each_subscriber_and_gives_the_role_back()
     );
     assert_eq!(one(&client, "select current_user").await, "postgres");
 }
+
+#[tokio::test]
+async fn g045_list_changes_of_nothing_is_one_empty_row_and_touches_no_slot() {
+    let (_options, client) = fresh().await;
+    for publication in ["nowhere", "supabase_realtime"] {
+        assert_eq!(
+            column(
+                &client,
+                &format!("select l from realtime.list_changes('{publication}', 'no_such_slot', 10, 1000) l")
+            )
+            .await,
+            ["(,,,,0)"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn apply_rls_follows_filters_identity_size_and_missing_keys() {
+    let (_options, client) = fresh().await;
+    client
+        .batch_execute(
+            "create table t (id int primary key, big text, hidden text);
+             create table nokey (n int);
+             grant select (id, big) on t to anon; grant select on nokey to anon;
+             revoke all on t from anon; grant select (id, big) on t to anon;
+             insert into realtime.subscription (subscription_id, entity, claims, filters) values
+               ('00000000-0000-0000-0000-000000000001', 't', '{\"role\": \"anon\"}', '{}'),
+               ('00000000-0000-0000-0000-000000000002', 't', '{\"role\": \"anon\"}', array[('id', 'gt', '5', false)::realtime.user_defined_filter]),
+               ('00000000-0000-0000-0000-000000000003', 'nokey', '{\"role\": \"anon\"}', array[('n', 'eq', '7', false)::realtime.user_defined_filter])",
+        )
+        .await
+        .unwrap();
+    let judge = |wal: serde_json::Value, size: u32| {
+        format!(
+            "select jsonb_build_array(wal, (select jsonb_agg(right(s::text, 1)) from unnest(subscription_ids) s), errors)
+             from realtime.apply_rls('{wal}', {size})"
+        )
+    };
+    let col = |name: &str, type_: &str, oid: u32, value: serde_json::Value| serde_json::json!({"name": name, "type": type_, "typeoid": oid, "value": value});
+    let update = serde_json::json!({
+        "action": "U", "schema": "public", "table": "t", "timestamp": "2024-01-02 03:04:05+00",
+        "columns": [col("id", "integer", 23, 5.into()), col("big", "text", 25, "y".repeat(80).into()), col("hidden", "text", 25, "z".into())],
+        "identity": [col("id", "integer", 23, 5.into())],
+        "pk": [{"name": "id", "type": "integer"}]});
+    let read = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap();
+
+    let row = read(one(&client, &judge(update.clone(), 100_000)).await);
+    assert_eq!(row[1], serde_json::json!(["1"]));
+    assert_eq!(
+        row[0]["record"],
+        serde_json::json!({"id": 5, "big": "y".repeat(80)})
+    );
+    assert_eq!(row[0]["old_record"], serde_json::json!({"id": 5}));
+    assert_eq!(row[0]["columns"].as_array().unwrap().len(), 2);
+
+    let row = read(one(&client, &judge(update, 100)).await);
+    assert_eq!(row[0]["record"], serde_json::json!({"id": 5}));
+    assert_eq!(row[2], serde_json::json!(["Error 413: Payload Too Large"]));
+
+    let delete = serde_json::json!({
+        "action": "D", "schema": "public", "table": "t", "timestamp": "2024-01-02 03:04:05+00",
+        "identity": [col("id", "integer", 23, 6.into())], "pk": [{"name": "id", "type": "integer"}]});
+    let row = read(one(&client, &judge(delete, 100_000)).await);
+    assert_eq!(row[1], serde_json::json!(["1", "2"]));
+    assert!(row[0].get("record").is_none());
+
+    let insert = serde_json::json!({
+        "action": "I", "schema": "public", "table": "nokey", "timestamp": "2024-01-02 03:04:05+00",
+        "columns": [col("n", "integer", 23, 1.into())], "pk": []});
+    let row = read(one(&client, &judge(insert, 100_000)).await);
+    assert_eq!(
+        row,
+        serde_json::json!([{"schema": "public", "table": "nokey", "type": "INSERT", "commit_timestamp": null, "columns": [], "record": {}},
+            ["3"], ["Error 400: Bad Request, no primary key"]])
+    );
+}

@@ -100,3 +100,32 @@ pub(super) const REALTIME: &[File] = &[
          or not (select rolsuper from pg_catalog.pg_roles where rolname = current_user)"
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+    use super::*;
+
+    #[test]
+    fn every_file_below_sql_is_listed_once_under_its_own_number() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("sql");
+        for (folder, files) in [("supabase", SUPABASE), ("realtime", REALTIME)] {
+            let mut there: Vec<String> = std::fs::read_dir(root.join(folder))
+                .unwrap()
+                .map(|entry| format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap()))
+                .collect();
+            there.sort();
+            let listed: Vec<&str> = files.iter().map(|file| file.name).collect();
+            assert_eq!(listed, there);
+            for file in files {
+                let number = &file.name[folder.len() + 1..folder.len() + 4];
+                assert_eq!(
+                    number.parse::<i32>().unwrap(),
+                    file.version,
+                    "{}",
+                    file.name
+                );
+            }
+        }
+    }
+}
