@@ -58,7 +58,11 @@ pub async fn run(
         config.tenant.clone(),
         database.clone(),
         config.publication.clone(),
-        config.replication_slot(),
+        replication::slot_name(
+            &config.slot_name,
+            config.slot_name_suffix.as_deref(),
+            &config.tenant,
+        ),
     );
     stream.durable = config.slot_durable;
     let (feed, watch) = replication::start(stream, &stop);
@@ -147,5 +151,6 @@ fn changes_settings(config: &Config) -> changes::Settings {
         max_record_bytes: config.max_record_bytes,
         visibility_connections: config.visibility_connections,
         statement_timeout: config.statement_timeout,
+        ..changes::Settings::default()
     }
 }

@@ -14,8 +14,13 @@ pub enum Event {
         /// Where the stream starts.
         at: Lsn,
     },
+    /// From here on the changes of these publications come, and of no others. Follows [`Event::Live`], and comes again
+    /// when publications were created or dropped. With a temporary slot, changes of a *new* publication committed
+    /// before this event may be missing; those of publications that stay are complete.
+    Publications(Vec<Box<str>>),
     /// The stream stopped. It is being restarted; [`Event::Live`] follows when that works, with an [`Event::Gap`]
-    /// before it if commits may have been missed. A transaction that was begun and not committed is void: forget it.
+    /// before it if commits may have been missed. A transaction that was begun and not committed goes on where it
+    /// stopped (without a second [`Event::Begin`]) if the slot is the same; after a gap it is void.
     Lost {
         /// Why.
         reason: LostReason,
@@ -104,6 +109,8 @@ pub enum GapReason {
     /// Postgres could not get past a point of the log, typically a publication that was dropped and created again:
     /// the durable slot was made again.
     SlotStuck,
+    /// The database is not the one it was: a standby was promoted, or a backup restored.
+    Failover,
     /// One message was too large or could not be decoded, and was left out.
     MessageSkipped,
 }
@@ -116,6 +123,7 @@ impl GapReason {
             Self::TemporarySlot => "temporary_slot",
             Self::SlotLost => "slot_lost",
             Self::SlotStuck => "slot_stuck",
+            Self::Failover => "failover",
             Self::MessageSkipped => "message_skipped",
         }
     }

@@ -228,6 +228,17 @@ impl Producer {
         self.shared.recheck.notified().await;
     }
 
+    /// Asks for a look at the publications after `pause`.
+    pub(super) fn recheck_later(&self, pause: std::time::Duration) {
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            let wait = tokio::time::sleep(pause);
+            if shared.stop.run_until_cancelled(wait).await.is_some() {
+                shared.recheck.notify_one();
+            }
+        });
+    }
+
     /// Cancelled when the consumer is gone or the server stops.
     pub(super) fn stop(&self) -> &CancellationToken {
         &self.shared.stop

@@ -9,11 +9,21 @@
 //! (prefix [`DDL_PREFIX`]) that our event trigger writes into the log; the only query that is ever repeated is the one
 //! that waits for a first publication to exist.
 
+mod assemble;
+mod error;
 mod event;
 mod feed;
+mod login;
+mod position;
+mod slot;
+mod stream;
+mod supervise;
+mod telemetry;
+mod wire;
 
 pub use event::{Change, Event, GapReason, LostReason, Row};
 pub use feed::{Feed, Status, Watch};
+pub use slot::slot_name;
 
 use tokio_util::sync::CancellationToken;
 
@@ -69,8 +79,6 @@ impl Settings {
 #[must_use]
 pub fn start(settings: Settings, stop: &CancellationToken) -> (Feed, Watch) {
     let (producer, feed, watch) = feed::feed(settings.buffer_bytes, stop);
-    tokio::spawn(async move {
-        producer.stop().cancelled().await;
-    });
+    tokio::spawn(supervise::supervise(settings, producer));
     (feed, watch)
 }
