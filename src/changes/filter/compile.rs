@@ -270,3 +270,7 @@ fn ends_in_escape(pattern: &str) -> bool {
 fn unknown_type(type_oid: Oid) -> Refusal {
     Refusal::with_code("42704", format!("type with OID {type_oid} does not exist"))
 }
+
+#[cfg(test)]
+#[path = "compile_tests.rs"]
+mod tests;
