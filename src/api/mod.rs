@@ -1,1 +1,124 @@
-//! HTTP doors: health, ping, metrics.
+//! HTTP doors: health, readiness, ping, metrics, and a clear answer where a feature is not there yet.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::json;
+
+use crate::auth::ApiKeys;
+use crate::socket::{self, Doorway};
+
+/// What the HTTP doors show and ask.
+pub struct Doors {
+    /// Where sockets enter.
+    pub doorway: Arc<Doorway>,
+    /// Whether the server is ready to serve everything: set once the replication stream is live, cleared at shutdown.
+    pub ready: Box<dyn Fn() -> bool + Send + Sync>,
+    /// Opens the tenant API.
+    pub api_keys: ApiKeys,
+    /// Opens `/metrics`.
+    pub metrics_keys: ApiKeys,
+    /// Renders `/metrics`.
+    pub metrics: PrometheusHandle,
+    /// Shown in the health answer.
+    pub region: String,
+}
+
+/// Every route of the server.
+///
+/// The socket is also routed under the gateway's public path, so that a client pointed at this binary alone finds it.
+pub fn router(doors: Doors) -> Router {
+    let doorway = Arc::clone(&doors.doorway);
+    let sockets = Router::new()
+        .route("/socket/websocket", any(socket::handle))
+        .route("/realtime/v1/websocket", any(socket::handle))
+        .with_state(doorway);
+    Router::new()
+        .route("/healthcheck", get(|| async { "ok" }))
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/readyz", get(readyz))
+        .route("/api/ping", get(ping))
+        .route("/realtime/v1/api/ping", get(ping))
+        .route("/api/tenants/{id}/health", get(health))
+        .route("/metrics", get(metrics))
+        .route("/api/broadcast", any(not_yet))
+        .route("/api/broadcast/{topic}/events/{event}", any(not_yet))
+        .route("/realtime/v1/api/{*rest}", any(not_yet))
+        .with_state(Arc::new(doors))
+        .merge(sockets)
+}
+
+async fn readyz(State(doors): State<Arc<Doors>>) -> Response {
+    if (doors.ready)() {
+        "ready".into_response()
+    } else {
+        let reason = "the replication stream is not live yet";
+        (StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
+    }
+}
+
+async fn ping() -> Response {
+    json_response(StatusCode::OK, &json!({ "message": "Success" }))
+}
+
+/// Health as the compose file asks for it (protocol.md §8.6, postgres.md §6.4).
+async fn health(
+    State(doors): State<Arc<Doors>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    if !allowed(&doors.api_keys, &headers) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    if id != doors.doorway.tenant.external_id {
+        return json_response(StatusCode::NOT_FOUND, &json!({ "message": "not found" }));
+    }
+    let connected = (doors.ready)();
+    let body = json!({ "data": {
+        "healthy": connected,
+        "db_connected": connected,
+        "replication_connected": connected,
+        "connected_cluster": doors.doorway.registry.count(),
+        "region": doors.region,
+        "node": "dovetail",
+    }});
+    json_response(StatusCode::OK, &body)
+}
+
+async fn metrics(State(doors): State<Arc<Doors>>, headers: HeaderMap) -> Response {
+    if !allowed(&doors.metrics_keys, &headers) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    metrics::gauge!(crate::metrics_names::SOCKETS).set(doors.doorway.registry.count() as f64);
+    let body = doors.metrics.render();
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
+}
+
+async fn not_yet() -> Response {
+    let message = "This version of the server has no REST broadcast and no tenant API yet";
+    json_response(StatusCode::NOT_IMPLEMENTED, &json!({ "message": message }))
+}
+
+/// The value must start with exactly `Bearer ` (P-225).
+fn allowed(keys: &ApiKeys, headers: &HeaderMap) -> bool {
+    headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .is_some_and(|token| keys.verify(token, socket::unix_now()).is_ok())
+}
+
+fn json_response(status: StatusCode, body: &serde_json::Value) -> Response {
+    let mut response = (status, Json(body)).into_response();
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("application/json; charset=utf-8"),
+    );
+    response
+}

@@ -1,1 +1,15 @@
 //! Topics, their members, and the outbox of one socket.
+//!
+//! Owns who is on which topic and how a message reaches them: encoded at most once per serializer, pushed to each
+//! member's outbox without waiting for anybody. Knows nothing of Postgres, tokens or HTTP. Runs on whichever task
+//! publishes; takes only short locks and never holds one across an await.
+
+mod event;
+mod member;
+mod outbox;
+mod topic;
+
+pub use event::Event;
+pub use member::Member;
+pub use outbox::{Closing, Limits, Outbox};
+pub use topic::{Hub, Membership, TopicKey};

@@ -12,4 +12,5 @@ mod tls;
 mod url;
 
 pub use connect::{ConnectOptions, Error, RENDERING, TlsMode, connect, connect_with};
+pub(crate) use tls::connector as tls_connector;
 pub use url::UrlError;

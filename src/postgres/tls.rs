@@ -28,7 +28,7 @@ const SYSTEM_BUNDLES: &[&str] = &[
 ];
 
 /// A connector for `mode`; the error is a sentence that says what to do.
-pub(super) fn connector(
+pub(crate) fn connector(
     mode: TlsMode,
     ca_file: Option<&Path>,
 ) -> Result<MakeRustlsConnect, String> {

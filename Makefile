@@ -1,0 +1,14 @@
+# One line each. `make run` is all that a newcomer needs.
+.PHONY: run test check bench
+
+run: ## a Postgres, the server, and what to paste into a browser or node
+	scripts/ensure postgres && cargo run --release -- dev
+
+test: ## everything: units, sockets, transcripts, JavaScript and Python clients
+	scripts/ensure postgres node python && cargo test --no-fail-fast
+
+check: ## format, lints, licences
+	cargo fmt --check && cargo clippy --all-targets --locked -- -D warnings && scripts/ensure cargo-deny && cargo deny check bans licenses sources
+
+bench: ## benchmarks; see benches/README.md for load from outside
+	cargo bench

@@ -1,1 +1,0 @@
-//! Builds everything from a [`crate::config::Config`], serves, and drains on SIGTERM.

@@ -1,0 +1,75 @@
+//! Brings the tenant's database to the schema the server needs, and keeps its message partitions in order.
+//!
+//! Runs beside everything else and never gives up: a database that is not there yet is waited for (pains of those
+//! whose container starts before their database), and each failure is logged once, not once per attempt.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Janitor;
+use crate::postgres::migrate::{Set, migrate};
+use crate::postgres::{ConnectOptions, connect, partitions};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const MAX_PAUSE: Duration = Duration::from_secs(10);
+/// Partitions are made ahead at least this often whatever the janitor's schedule says (G-222).
+const AT_LEAST: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// Migrates, then maintains partitions until `stop`.
+pub(super) async fn maintain(database: ConnectOptions, janitor: Janitor, stop: CancellationToken) {
+    let mut pause = FIRST_PAUSE;
+    let mut last_error = String::new();
+    // The first round only makes partitions: what is old may stay until the janitor's first run.
+    let mut drop_old = false;
+    loop {
+        let wait = match once(&database, drop_old).await {
+            Ok(()) => {
+                pause = FIRST_PAUSE;
+                last_error.clear();
+                let next = if drop_old || !janitor.run {
+                    janitor.interval
+                } else {
+                    janitor.run_after
+                };
+                drop_old = janitor.run;
+                spread(next, janitor.randomize).min(AT_LEAST)
+            }
+            Err(error) => {
+                let text = format!("{error:#}");
+                if text != last_error {
+                    tracing::error!(error = %text, "the database is not ready; trying again");
+                    last_error = text;
+                }
+                pause = (pause * 2).min(MAX_PAUSE);
+                pause
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+async fn once(database: &ConnectOptions, drop_old: bool) -> anyhow::Result<()> {
+    let client = connect(database, "realtime_migrations").await?;
+    let report = migrate(&client, Set::Realtime).await?;
+    for note in report.notes {
+        tracing::warn!("{note}");
+    }
+    let maintained = partitions::maintain(&client, drop_old).await?;
+    for warning in maintained.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(())
+}
+
+/// Up to a quarter more, so that several servers do not run together.
+fn spread(interval: Duration, randomize: bool) -> Duration {
+    if !randomize {
+        return interval;
+    }
+    let percent = u32::try_from(uuid::Uuid::new_v4().as_u128() % 25).unwrap_or(0);
+    interval + interval / 100 * percent
+}

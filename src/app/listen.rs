@@ -1,0 +1,114 @@
+//! Accepts connections and hands them to the router.
+//!
+//! Our own loop rather than `axum::serve`, because sockets need TCP_NODELAY, header limits, and their plain TCP
+//! stream back after the upgrade.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
+use tower::ServiceExt as _;
+
+use crate::socket::Permit;
+
+/// Pending connections the kernel keeps for us.
+const BACKLOG: u32 = 4096;
+/// A client that does not finish its request line and headers in this time is dropped.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest pause after accepting failed (no file descriptors left, for example).
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+/// The original's limit on the number of request headers (protocol.md §1.6).
+const MAX_HEADERS: usize = 100;
+/// Its limit on the request line.
+const REQUEST_LINE: usize = 8_000;
+
+/// Binds the first address that can be bound.
+pub(super) fn bind(addresses: &[SocketAddr]) -> io::Result<TcpListener> {
+    let mut last = io::Error::new(io::ErrorKind::InvalidInput, "no address to listen on");
+    for address in addresses {
+        match bind_one(*address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Accepts until `stop` resolves.
+pub(super) async fn accept(
+    listener: TcpListener,
+    router: Router,
+    max_connections: usize,
+    max_header: usize,
+    stop: impl Future<Output = ()>,
+) {
+    let room = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
+    tokio::pin!(stop);
+    let mut pause = Duration::from_millis(5);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                pause = Duration::from_millis(5);
+                // Nagle would hold back small frames.
+                let _ = stream.set_nodelay(true);
+                // Soft limit: beyond it, connections wait in the kernel's queue.
+                let permit = tokio::select! {
+                    () = &mut stop => return,
+                    permit = Arc::clone(&room).acquire_owned() => permit,
+                };
+                let Ok(permit) = permit else { return };
+                tokio::spawn(serve(stream, router.clone(), max_header, permit));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "accepting a connection failed");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(MAX_PAUSE);
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, router: Router, max_header: usize, permit: Permit) {
+    // Requests carry the permit, so that a socket keeps it for its whole life.
+    let permit = Arc::new(permit);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Arc::clone(&permit));
+        router.clone().oneshot(request.map(Body::new))
+    });
+    let served = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size((REQUEST_LINE + MAX_HEADERS * max_header).max(8192))
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades()
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "connection ended");
+    }
+}

@@ -1,0 +1,211 @@
+//! The questions to the catalog. Each takes one round trip, whatever the number of tables, and answers in JSON.
+//!
+//! All names are resolved by Postgres under an empty `search_path`, so that expressions come out fully qualified and
+//! mean the same wherever they are evaluated later.
+
+use serde::Deserialize;
+
+/// Tables of the publications, and the partitioned tables above them.
+pub(super) const PUBLISHED: &str = "
+select coalesce(json_agg(json_build_object(
+    'oid', c.oid::int8, 'schema', n.nspname, 'name', c.relname, 'leaf', c.relispartition,
+    'roots', case when c.relispartition then (
+        select coalesce(json_agg(json_build_object('oid', a.oid::int8, 'schema', an.nspname, 'name', a.relname)), '[]')
+        from pg_catalog.pg_partition_ancestors(c.oid) as p(relid)
+        join pg_catalog.pg_class a on a.oid = p.relid and a.oid <> c.oid
+        join pg_catalog.pg_namespace an on an.oid = a.relnamespace) else '[]' end)
+    order by n.nspname, c.relname), '[]')::text
+from (select distinct schemaname, tablename from pg_catalog.pg_publication_tables where pubname = any($1::text[])) t
+join pg_catalog.pg_namespace n on n.nspname = t.schemaname
+join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = t.tablename";
+
+/// Everything about tables that does not depend on who asks. `$1`: oids as int8[].
+pub(super) const TABLES: &str = "
+select coalesce(json_agg(json_build_object(
+    'oid', c.oid::int8, 'schema', n.nspname, 'name', c.relname,
+    'rls', c.relrowsecurity, 'identity', c.relreplident,
+    'columns', (
+        select coalesce(json_agg(json_build_object(
+            'number', a.attnum, 'name', a.attname, 'type_oid', a.atttypid::int8, 'modifier', a.atttypmod,
+            'not_null', a.attnotnull,
+            'type_schema', tn.nspname, 'type_name', t.typname,
+            'generated', a.attgenerated,
+            'expression', case when a.attgenerated <> '' then pg_catalog.pg_get_expr(d.adbin, d.adrelid) end)
+            order by a.attnum), '[]')
+        from pg_catalog.pg_attribute a
+        join pg_catalog.pg_type t on t.oid = a.atttypid
+        join pg_catalog.pg_namespace tn on tn.oid = t.typnamespace
+        left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),
+    'primary_key', coalesce((select (i.indkey::int2[])[0:i.indnkeyatts - 1] from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary), '{}'),
+    'identity_index', coalesce((select (i.indkey::int2[])[0:i.indnkeyatts - 1] from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisreplident), '{}'),
+    'ancestors', case when c.relispartition then (
+        select coalesce(json_agg(p.relid::pg_catalog.oid::int8 order by p.depth), '[]')
+        from pg_catalog.pg_partition_ancestors(c.oid) with ordinality as p(relid, depth) where p.relid <> c.oid) else '[]' end,
+    'policies', (
+        select coalesce(json_agg(json_build_object(
+            'oid', p.oid::int8, 'name', p.polname, 'permissive', p.polpermissive,
+            'expression', pg_catalog.pg_get_expr(p.polqual, p.polrelid), 'tree', p.polqual::text) order by p.polname), '[]')
+        from pg_catalog.pg_policy p where p.polrelid = c.oid and p.polcmd in ('r', '*')))), '[]')::text
+from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.oid = any($1::int8[]::pg_catalog.oid[])";
+
+/// Types and everything they are made of. `$1`: oids as int8[].
+pub(super) const TYPES: &str = "
+with recursive needed(oid) as (
+    select o::pg_catalog.oid from pg_catalog.unnest($1::int8[]) as o
+    union
+    select part.oid from needed join pg_catalog.pg_type t on t.oid = needed.oid
+    cross join lateral (
+        select t.typelem where t.typelem <> 0
+        union all select t.typbasetype where t.typbasetype <> 0
+        union all select a.atttypid from pg_catalog.pg_attribute a
+            where t.typrelid <> 0 and a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped) as part(oid))
+select coalesce(json_agg(json_build_object(
+    'oid', t.oid::int8, 'schema', n.nspname, 'name', t.typname, 'sql_name', pg_catalog.format_type(t.oid, null),
+    'kind', case when t.typcategory = 'A' and t.typelem <> 0 and t.typlen = -1 then 'a' else t.typtype::text end,
+    'element', t.typelem::int8, 'base', t.typbasetype::int8, 'delimiter', t.typdelim::text,
+    'fields', case when t.typtype = 'c' then (
+        select coalesce(json_agg(json_build_object('name', a.attname, 'type_oid', a.atttypid::int8) order by a.attnum), '[]')
+        from pg_catalog.pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped) else '[]' end,
+    'json_cast', t.oid >= 16384::pg_catalog.oid and exists (select from pg_catalog.pg_cast k
+        where k.castsource = t.oid and k.casttarget = 'pg_catalog.json'::pg_catalog.regtype and k.castmethod = 'f'))), '[]')::text
+from needed join pg_catalog.pg_type t on t.oid = needed.oid join pg_catalog.pg_namespace n on n.oid = t.typnamespace";
+
+/// Does the database's default collation compare bytes?
+pub(super) const BYTEWISE: &str = "
+select coalesce(case pg_catalog.to_jsonb(d) ->> 'datlocprovider'
+    when 'i' then false
+    when 'b' then pg_catalog.to_jsonb(d) ->> 'datlocale' in ('C', 'C.UTF-8')
+    else d.datcollate in ('C', 'POSIX') end, false)
+from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()";
+
+/// What roles may do with tables. `$1`: role names, `$2`: oids of tables as int8[], one pair per position.
+pub(super) const ROLES: &str = "
+select coalesce(json_agg(json_build_object(
+    'role', r.rolname, 'table', c.oid::int8,
+    'usage', pg_catalog.has_schema_privilege(r.oid, c.relnamespace, 'USAGE'),
+    'bypass', r.rolsuper or r.rolbypassrls
+        or (pg_catalog.pg_has_role(r.oid, c.relowner, 'USAGE') and not c.relforcerowsecurity),
+    'columns', (
+        select coalesce(json_agg(a.attnum), '[]') from pg_catalog.pg_attribute a
+        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+          and pg_catalog.has_column_privilege(r.oid, c.oid, a.attnum, 'SELECT')),
+    'policies', (
+        select coalesce(json_agg(p.oid::int8), '[]') from pg_catalog.pg_policy p
+        where p.polrelid = c.oid and p.polcmd in ('r', '*')
+          and exists (select from pg_catalog.unnest(p.polroles) m(oid)
+                      where m.oid = 0 or pg_catalog.pg_has_role(r.oid, m.oid, 'USAGE'))))), '[]')::text
+from rows from (unnest($1::text[]), unnest($2::int8[])) as pair(role, relid)
+join pg_catalog.pg_roles r on r.rolname = pair.role
+join pg_catalog.pg_class c on c.oid = pair.relid::pg_catalog.oid";
+
+/// Which of these functions come with Postgres and never depend on anything but their arguments. `$1`: oids as int8[].
+pub(super) const PURE_FUNCTIONS: &str = "
+select p.oid::int8 from pg_catalog.pg_proc p
+where p.oid = any($1::int8[]::pg_catalog.oid[]) and p.provolatile = 'i' and p.oid < 16384::pg_catalog.oid
+  and p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace";
+
+/// Changes whenever a role, a membership, a table, a column, a policy, a grant or a publication does.
+pub(super) const FINGERPRINT_ALL: &str = "
+select concat_ws(',',
+ (select sum(pg_catalog.hashtextextended(concat_ws(' ', oid, xmin, ctid), 0)) from pg_catalog.pg_class where relkind in ('r','p')),
+ (select sum(pg_catalog.hashtextextended(concat_ws(' ', attrelid, attnum, a.xmin, a.ctid), 0)) from pg_catalog.pg_attribute a
+    join pg_catalog.pg_class c on c.oid = attrelid and relkind in ('r','p') and c.oid >= 16384::pg_catalog.oid where attnum > 0),
+ (select sum(pg_catalog.hashtextextended(concat_ws(' ', oid, xmin, ctid), 0)) from pg_catalog.pg_policy),
+ (select sum(pg_catalog.hashtextextended(concat_ws(' ', oid, xmin, ctid), 0)) from pg_catalog.pg_namespace),
+ (select sum(pg_catalog.hashtextextended(concat_ws(' ', oid, xmin, ctid), 0)) from pg_catalog.pg_publication),
+ (select sum(pg_catalog.hashtextextended(concat_ws(' ', oid, xmin, ctid), 0)) from pg_catalog.pg_publication_rel),
+ (select sum(pg_catalog.hashtextextended(concat_ws(' ', inhrelid, inhparent, xmin, ctid), 0)) from pg_catalog.pg_inherits),
+ (select sum(pg_catalog.hashtextextended(concat_ws(' ', oid, proacl, provolatile, xmin), 0)) from pg_catalog.pg_proc where oid >= 16384::pg_catalog.oid))";
+
+/// Changes whenever a role's attributes or memberships do; these are shared by all databases and fire no event trigger.
+pub(super) const FINGERPRINT_ROLES: &str = "
+select concat_ws(',',
+ (select sum(pg_catalog.hashtextextended(concat_ws(' ', oid, rolname, rolsuper, rolinherit, rolbypassrls), 0)) from pg_catalog.pg_roles),
+ (select sum(pg_catalog.hashtextextended(concat_ws(' ', roleid, member, xmin, ctid), 0)) from pg_catalog.pg_auth_members))";
+
+/// Is the event trigger that announces DDL in the stream there and enabled?
+pub(super) const ANNOUNCED: &str = "
+select exists (select from pg_catalog.pg_event_trigger where evtenabled in ('O', 'A') and evtname like 'dovetail%'
+               and evtevent = 'ddl_command_end')";
+
+#[derive(Debug, Deserialize)]
+pub(super) struct PublishedRow {
+    pub(super) oid: u32,
+    pub(super) schema: String,
+    pub(super) name: String,
+    pub(super) roots: Vec<RootRow>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RootRow {
+    pub(super) oid: u32,
+    pub(super) schema: String,
+    pub(super) name: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct TableRow {
+    pub(super) oid: u32,
+    pub(super) schema: String,
+    pub(super) name: String,
+    pub(super) rls: bool,
+    pub(super) identity: String,
+    pub(super) columns: Vec<ColumnRow>,
+    pub(super) primary_key: Vec<i16>,
+    pub(super) identity_index: Vec<i16>,
+    pub(super) ancestors: Vec<u32>,
+    pub(super) policies: Vec<PolicyRow>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ColumnRow {
+    pub(super) number: i16,
+    pub(super) name: String,
+    pub(super) type_oid: u32,
+    pub(super) type_schema: String,
+    pub(super) type_name: String,
+    pub(super) modifier: i32,
+    pub(super) not_null: bool,
+    pub(super) generated: String,
+    pub(super) expression: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct TypeRow {
+    pub(super) oid: u32,
+    pub(super) schema: String,
+    pub(super) name: String,
+    pub(super) sql_name: String,
+    pub(super) kind: String,
+    pub(super) element: u32,
+    pub(super) base: u32,
+    pub(super) delimiter: String,
+    pub(super) fields: Vec<FieldRow>,
+    pub(super) json_cast: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct FieldRow {
+    pub(super) name: String,
+    pub(super) type_oid: u32,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct PolicyRow {
+    pub(super) oid: u32,
+    pub(super) permissive: bool,
+    pub(super) expression: Option<String>,
+    pub(super) tree: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RoleRow {
+    pub(super) role: String,
+    pub(super) table: u32,
+    pub(super) usage: bool,
+    pub(super) bypass: bool,
+    pub(super) columns: Vec<i16>,
+    pub(super) policies: Vec<u32>,
+}

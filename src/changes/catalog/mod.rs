@@ -1,0 +1,437 @@
+//! What the database says about its tables, types, roles and policies, cached.
+//!
+//! The worker invalidates the cache in the order of the stream, when a message there announces DDL or GRANT, or when a
+//! fingerprint of the catalog differs. Until then nothing is asked twice. An answer that was asked for before an
+//! invalidation and arrives after it is used by its asker but not kept.
+
+mod load;
+mod policy;
+mod table;
+mod view;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde::de::DeserializeOwned;
+use tokio_postgres::Client;
+use tokio_postgres::types::ToSql;
+
+pub(crate) use policy::{Access, Policy, Reason};
+pub(crate) use table::{Table, identifier, literal};
+pub(crate) use view::View;
+
+use crate::postgres::{self, ConnectOptions};
+use load::{PublishedRow, RoleRow, TableRow, TypeRow};
+
+/// Why the catalog could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// No connection.
+    #[error(transparent)]
+    Connect(#[from] postgres::Error),
+    /// Postgres refused or the connection broke.
+    #[error("the catalog could not be read")]
+    Query(#[from] tokio_postgres::Error),
+    /// Postgres did not answer in time.
+    #[error("the database did not answer in time")]
+    Timeout,
+    /// The answer is not what was asked for.
+    #[error("unexpected answer of the catalog")]
+    Answer(#[from] serde_json::Error),
+}
+
+impl Error {
+    /// The error Postgres reported, if it was one.
+    pub(crate) fn db(&self) -> Option<&tokio_postgres::error::DbError> {
+        match self {
+            Self::Query(error) => error.as_db_error(),
+            _ => None,
+        }
+    }
+}
+
+/// A table that can be subscribed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Published {
+    /// Schema, unquoted.
+    pub(crate) schema: String,
+    /// Name, unquoted.
+    pub(crate) name: String,
+    /// The table that is presented to subscribers.
+    pub(crate) oid: u32,
+    /// The relations of the stream whose changes are its changes: itself, or its partitions.
+    pub(crate) sources: Vec<u32>,
+    /// Not listed by the publication itself: a partitioned table whose partitions are. Only its own name reaches it.
+    pub(crate) root_only: bool,
+}
+
+/// See the module.
+pub(crate) struct Catalog {
+    options: ConnectOptions,
+    publications: Vec<String>,
+    timeout: Duration,
+    client: tokio::sync::Mutex<Option<Arc<Link>>>,
+    cache: Mutex<Cache>,
+}
+
+/// A connection and the statements that were prepared on it.
+struct Link {
+    client: Client,
+    statements: Mutex<HashMap<String, tokio_postgres::Statement>>,
+}
+
+impl Link {
+    async fn query(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<tokio_postgres::Row>, tokio_postgres::Error> {
+        let known = self.statements.lock().get(sql).cloned();
+        let statement = match known {
+            Some(statement) => statement,
+            None => {
+                let statement = self.client.prepare(sql).await?;
+                self.statements.lock().insert(sql.to_owned(), statement.clone());
+                statement
+            }
+        };
+        self.client.query(&statement, params).await
+    }
+}
+
+#[derive(Default)]
+struct Cache {
+    generation: u64,
+    published: Option<Arc<Vec<Published>>>,
+    tables: HashMap<u32, Option<Arc<Table>>>,
+    views: HashMap<(Arc<str>, u32), Option<Arc<View>>>,
+}
+
+impl Catalog {
+    pub(crate) fn new(options: ConnectOptions, publications: Vec<String>, timeout: Duration) -> Self {
+        Self {
+            options,
+            publications,
+            timeout,
+            client: tokio::sync::Mutex::default(),
+            cache: Mutex::default(),
+        }
+    }
+
+    /// Counts invalidations: what was derived from one generation is stale in the next.
+    pub(crate) fn generation(&self) -> u64 {
+        self.cache.lock().generation
+    }
+
+    /// Forgets everything.
+    pub(crate) fn invalidate(&self) {
+        let mut cache = self.cache.lock();
+        let generation = cache.generation + 1;
+        *cache = Cache {
+            generation,
+            ..Cache::default()
+        };
+    }
+
+    /// Everything that can be subscribed to now.
+    pub(crate) async fn published(&self) -> Result<Arc<Vec<Published>>, Error> {
+        let generation = {
+            let cache = self.cache.lock();
+            if let Some(published) = &cache.published {
+                return Ok(published.clone());
+            }
+            cache.generation
+        };
+        let rows: Vec<PublishedRow> = self.json(load::PUBLISHED, &[&self.publications]).await?;
+        let published = Arc::new(with_roots(rows));
+        let mut cache = self.cache.lock();
+        if cache.generation == generation {
+            cache.published = Some(published.clone());
+        }
+        Ok(published)
+    }
+
+    /// The views of these roles on these tables, in order; `None` where role or table does not exist.
+    pub(crate) async fn views(
+        &self,
+        pairs: &[(Arc<str>, u32)],
+    ) -> Result<Vec<Option<Arc<View>>>, Error> {
+        let (mut views, generation) = {
+            let cache = self.cache.lock();
+            let known = pairs.iter().filter_map(|pair| {
+                let view = cache.views.get(pair)?;
+                Some((pair.clone(), view.clone()))
+            });
+            (known.collect::<HashMap<_, _>>(), cache.generation)
+        };
+        let mut missing: Vec<&(Arc<str>, u32)> =
+            pairs.iter().filter(|pair| !views.contains_key(*pair)).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        if !missing.is_empty() {
+            let loaded = self.load_views(&missing, generation).await?;
+            let mut cache = self.cache.lock();
+            if cache.generation == generation {
+                cache
+                    .views
+                    .extend(loaded.iter().map(|(pair, view)| (pair.clone(), view.clone())));
+            }
+            views.extend(loaded);
+        }
+        Ok(pairs
+            .iter()
+            .map(|pair| views.get(pair).cloned().flatten())
+            .collect())
+    }
+
+
+    async fn load_views(
+        &self,
+        pairs: &[&(Arc<str>, u32)],
+        generation: u64,
+    ) -> Result<HashMap<(Arc<str>, u32), Option<Arc<View>>>, Error> {
+        let oids: BTreeSet<u32> = pairs.iter().map(|(_, oid)| *oid).collect();
+        let tables = self.tables(&oids, generation).await?;
+        // Ancestors matter only for partitions without row level security of their own (D12).
+        let above: BTreeSet<u32> = tables
+            .values()
+            .filter(|table| !table.rls)
+            .flat_map(|table| table.ancestors.iter().copied())
+            .collect();
+        let ancestors = self.tables(&above, generation).await?;
+        let guard_of = |table: &Arc<Table>| {
+            if table.rls {
+                return Some(table.clone());
+            }
+            let above = table.ancestors.iter().filter_map(|oid| ancestors.get(oid));
+            above.clone().find(|ancestor| ancestor.rls).cloned()
+        };
+        let mut asked: BTreeSet<(Arc<str>, u32)> = BTreeSet::new();
+        for (role, oid) in pairs {
+            asked.insert((role.clone(), *oid));
+            if let Some(guard) = tables.get(oid).and_then(guard_of) {
+                asked.insert((role.clone(), guard.oid));
+            }
+        }
+        let roles: Vec<&str> = asked.iter().map(|(role, _)| &**role).collect();
+        let relations: Vec<i64> = asked.iter().map(|(_, oid)| i64::from(*oid)).collect();
+        let rows: Vec<RoleRow> = self.json(load::ROLES, &[&roles, &relations]).await?;
+        let rows: HashMap<(&str, u32), &RoleRow> =
+            rows.iter().map(|row| ((row.role.as_str(), row.table), row)).collect();
+        let functions: Vec<i64> = tables
+            .values()
+            .chain(ancestors.values())
+            .flat_map(|table| policy::functions(&table.policies))
+            .map(i64::from)
+            .collect();
+        let pure = self.pure_functions(&functions).await?;
+        Ok(pairs
+            .iter()
+            .map(|(role, oid)| {
+                let view = tables.get(oid).and_then(|table| {
+                    let row = rows.get(&(&**role, *oid))?;
+                    let guard = guard_of(table);
+                    let guard_row = match &guard {
+                        Some(guard) => Some(*rows.get(&(&**role, guard.oid))?),
+                        None => None,
+                    };
+                    Some(Arc::new(View::new(
+                        role.clone(),
+                        table.clone(),
+                        row,
+                        guard.as_ref().zip(guard_row),
+                        &pure,
+                    )))
+                });
+                ((role.clone(), *oid), view)
+            })
+            .collect())
+    }
+
+    async fn pure_functions(&self, functions: &[i64]) -> Result<BTreeSet<u32>, Error> {
+        if functions.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let rows = self.query(load::PURE_FUNCTIONS, &[&functions]).await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| u32::try_from(row.try_get::<_, i64>(0).ok()?).ok())
+            .collect())
+    }
+
+    async fn tables(
+        &self,
+        oids: &BTreeSet<u32>,
+        generation: u64,
+    ) -> Result<HashMap<u32, Arc<Table>>, Error> {
+        let mut found = HashMap::new();
+        let mut missing: Vec<i64> = Vec::new();
+        {
+            let cache = self.cache.lock();
+            for oid in oids {
+                match cache.tables.get(oid) {
+                    Some(Some(table)) => {
+                        found.insert(*oid, table.clone());
+                    }
+                    Some(None) => {}
+                    None => missing.push(i64::from(*oid)),
+                }
+            }
+        }
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let rows: Vec<TableRow> = self.json(load::TABLES, &[&missing]).await?;
+        let type_oids: BTreeSet<i64> = rows
+            .iter()
+            .flat_map(|row| &row.columns)
+            .map(|column| i64::from(column.type_oid))
+            .collect();
+        let type_oids: Vec<i64> = type_oids.into_iter().collect();
+        let type_rows: Vec<TypeRow> = self.json(load::TYPES, &[&type_oids]).await?;
+        let bytewise = self.query(load::BYTEWISE, &[]).await?;
+        let bytewise = bytewise.first().is_some_and(|row| row.get(0));
+        let types = Arc::new(table::types(type_rows, bytewise));
+        let loaded: HashMap<u32, Arc<Table>> = rows
+            .into_iter()
+            .map(|row| (row.oid, Arc::new(Table::new(row, types.clone()))))
+            .collect();
+        let mut cache = self.cache.lock();
+        if cache.generation == generation {
+            for oid in missing.iter().filter_map(|oid| u32::try_from(*oid).ok()) {
+                cache.tables.insert(oid, loaded.get(&oid).cloned());
+            }
+        }
+        found.extend(loaded);
+        Ok(found)
+    }
+
+    /// Whether DDL and GRANT are announced in the stream; if not, [`Self::fingerprint`] has to look at everything.
+    pub(crate) async fn announced(&self) -> Result<bool, Error> {
+        let rows = self.query(load::ANNOUNCED, &[]).await?;
+        Ok(rows.first().is_some_and(|row| row.get(0)))
+    }
+
+    /// A text that changes when roles do, or (`everything`) when anything does that this cache holds.
+    pub(crate) async fn fingerprint(&self, everything: bool) -> Result<String, Error> {
+        let mut text = String::new();
+        let mut queries = vec![load::FINGERPRINT_ROLES];
+        if everything {
+            queries.push(load::FINGERPRINT_ALL);
+        }
+        for query in queries {
+            let rows = self.query(query, &[]).await?;
+            if let Some(row) = rows.first() {
+                text.push_str(row.try_get(0)?);
+                text.push(';');
+            }
+        }
+        Ok(text)
+    }
+
+    async fn json<T: DeserializeOwned>(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<T, Error> {
+        let rows = self.query(sql, params).await?;
+        let text: &str = match rows.first() {
+            Some(row) => row.try_get(0)?,
+            None => "[]",
+        };
+        Ok(serde_json::from_str(text)?)
+    }
+
+    /// A query that is asked once, within the time limit; one text column of one row.
+    pub(crate) async fn text(&self, sql: &str) -> Result<Option<String>, Error> {
+        let client = tokio::time::timeout(self.timeout, self.client())
+            .await
+            .map_err(|_| Error::Timeout)??;
+        // Operators of extensions are found as in any other session of ours.
+        let sql = format!("set local search_path to default; {sql}");
+        let rows = tokio::time::timeout(self.timeout, client.client.simple_query(&sql))
+            .await
+            .map_err(|_| Error::Timeout)??;
+        Ok(rows.into_iter().find_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        }))
+    }
+
+    /// One statement, within the time limit, on a connection that is made when there is none.
+    pub(crate) async fn query(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<tokio_postgres::Row>, Error> {
+        let client = tokio::time::timeout(self.timeout, self.client())
+            .await
+            .map_err(|_| Error::Timeout)??;
+        match tokio::time::timeout(self.timeout, client.query(sql, params)).await {
+            Ok(rows) => Ok(rows?),
+            Err(_) => {
+                // Whatever it is still busy with, the next question must not wait for it.
+                *self.client.lock().await = None;
+                Err(Error::Timeout)
+            }
+        }
+    }
+
+    async fn client(&self) -> Result<Arc<Link>, Error> {
+        let mut slot = self.client.lock().await;
+        if let Some(client) = slot.as_ref().filter(|link| !link.client.is_closed()) {
+            return Ok(client.clone());
+        }
+        let client = postgres::connect(&self.options, "realtime_subscription_manager").await?;
+        client
+            .batch_execute(&format!(
+                "set search_path = ''; set standard_conforming_strings = on; set default_transaction_read_only = on; \
+                 set statement_timeout = {}; set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; \
+                 set bytea_output = 'hex'; set timezone = 'UTC'; set row_security = on",
+                self.timeout.as_millis()
+            ))
+            .await?;
+        let client = Arc::new(Link {
+            client,
+            statements: Mutex::default(),
+        });
+        *slot = Some(client.clone());
+        Ok(client)
+    }
+}
+
+/// What the publications list, and the partitioned tables above listed partitions that are not listed themselves.
+fn with_roots(rows: Vec<PublishedRow>) -> Vec<Published> {
+    let listed: BTreeSet<u32> = rows.iter().map(|row| row.oid).collect();
+    let mut roots: HashMap<u32, Published> = HashMap::new();
+    let mut published = Vec::with_capacity(rows.len());
+    for row in rows {
+        for root in row.roots {
+            if listed.contains(&root.oid) {
+                continue;
+            }
+            roots
+                .entry(root.oid)
+                .or_insert_with(|| Published {
+                    schema: root.schema,
+                    name: root.name,
+                    oid: root.oid,
+                    sources: Vec::new(),
+                    root_only: true,
+                })
+                .sources
+                .push(row.oid);
+        }
+        published.push(Published {
+            schema: row.schema,
+            name: row.name,
+            oid: row.oid,
+            sources: vec![row.oid],
+            root_only: false,
+        });
+    }
+    published.extend(roots.into_values());
+    published
+}

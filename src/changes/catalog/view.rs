@@ -1,0 +1,62 @@
+//! One role's rights on one table.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::load::RoleRow;
+use super::policy::{self, Access, Reason};
+use super::table::Table;
+
+/// What a role may see of a table.
+#[derive(Debug)]
+pub(crate) struct View {
+    /// The role; it exists.
+    pub(crate) role: Arc<str>,
+    /// The table as it is presented.
+    pub(crate) table: Arc<Table>,
+    /// Per column of the table: may the role SELECT it?
+    pub(crate) selectable: Vec<bool>,
+    /// There is a primary key and the role may SELECT all of it.
+    pub(crate) key_selectable: bool,
+    /// Row level security applies to the table (by its own policies or those of an ancestor), whoever asks.
+    pub(crate) guarded: bool,
+    /// Which rows.
+    pub(crate) access: Access,
+}
+
+impl View {
+    /// `guard`: the table whose policies apply, and the role's rights there.
+    pub(super) fn new(
+        role: Arc<str>,
+        table: Arc<Table>,
+        row: &RoleRow,
+        guard: Option<(&Arc<Table>, &RoleRow)>,
+        pure: &BTreeSet<u32>,
+    ) -> Self {
+        let selectable: Vec<bool> = table
+            .columns
+            .iter()
+            .map(|column| row.columns.contains(&column.number))
+            .collect();
+        let access = match guard {
+            None => Access::Open,
+            Some(_) if !row.usage => Access::Closed(Reason::NoUsage),
+            Some((_, rights)) if rights.bypass => Access::Open,
+            Some((guard, rights)) => {
+                policy::combine(guard, &|oid| rights.policies.contains(&oid), pure)
+            }
+        };
+        Self {
+            role,
+            key_selectable: !table.key.is_empty()
+                && table
+                    .key
+                    .iter()
+                    .all(|index| selectable.get(*index).copied().unwrap_or(false)),
+            selectable,
+            guarded: guard.is_some(),
+            access,
+            table,
+        }
+    }
+}

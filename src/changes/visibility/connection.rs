@@ -1,0 +1,396 @@
+//! The connections that questions run on: a queue, and a few runners that each keep a connection busy.
+//!
+//! A question is a message of several audiences that share role and statement. The runner sends the next message
+//! before the answer of the previous one is there, so a connection never waits for us. If an audience's part fails,
+//! the parts before it stand and those after it are asked again without it.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, OnceCell, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+use super::Audience;
+use super::statement::{self, Statement};
+use crate::changes::measures;
+use crate::postgres::{self, ConnectOptions};
+
+/// Audiences per message: enough to make the cost of a message small, few enough that messages of one batch occupy all
+/// connections.
+const AUDIENCES_PER_MESSAGE: usize = 24;
+
+/// Messages that one connection has before it: the one it works on, and the next.
+const MESSAGES_AHEAD: usize = 2;
+
+/// After so many prepared statements a connection is replaced.
+const STATEMENTS_PER_CONNECTION: usize = 2_000;
+
+/// Which of these rows does this audience see?
+pub(crate) struct Question {
+    pub(crate) statement: Arc<Statement>,
+    /// `None`: asked as the server itself; the statement is then a plain query.
+    pub(crate) audience: Option<Arc<Audience>>,
+    /// Of `execute`, quoted.
+    pub(crate) arguments: Arc<str>,
+}
+
+impl Question {
+    /// A query of the server itself, of a position and perhaps a text.
+    pub(crate) fn plain(sql: String) -> Self {
+        Self {
+            statement: Arc::new(Statement {
+                name: sql,
+                prepare: None,
+            }),
+            audience: None,
+            arguments: "".into(),
+        }
+    }
+}
+
+/// What came of a [`Question`].
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// Positions (from 1) of the visible rows, with a text if the statement has a second column.
+    Rows(Vec<(u32, Option<String>)>),
+    /// The statement cannot be used by this role at all; the look-up by key may.
+    Unusable,
+    /// No answer: an error, or too late.
+    Failed,
+}
+
+/// See the module.
+pub(crate) struct Connections {
+    shared: Arc<Shared>,
+    runners: Vec<tokio::task::JoinHandle<()>>,
+}
+
+struct Shared {
+    options: ConnectOptions,
+    /// Of one statement; also how long a batch waits in all.
+    limit: Duration,
+    queue: Mutex<VecDeque<Job>>,
+    filled: Notify,
+}
+
+type BoxFuture<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
+
+struct Job {
+    questions: Vec<Question>,
+    /// After this moment nobody wants the answers.
+    deadline: Instant,
+    answer: oneshot::Sender<Vec<Answer>>,
+}
+
+/// A connection and what has been prepared on it.
+struct Link {
+    client: Client,
+    prepared: Mutex<HashMap<String, Arc<OnceCell<bool>>>>,
+}
+
+impl Connections {
+    pub(crate) fn new(options: ConnectOptions, count: usize, limit: Duration) -> Self {
+        let shared = Arc::new(Shared {
+            options,
+            limit,
+            queue: Mutex::default(),
+            filled: Notify::new(),
+        });
+        let runners = (0..count.max(1)).map(|_| tokio::spawn(run(shared.clone()))).collect();
+        Self { shared, runners }
+    }
+
+    /// Asks everything; the answers come in order, within the time limit.
+    pub(crate) async fn ask(&self, questions: Vec<Question>) -> Vec<Answer> {
+        let deadline = Instant::now() + self.shared.limit + Duration::from_millis(500);
+        let total = questions.len();
+        let started = Instant::now();
+        // One message has one role and one statement.
+        let mut parcels: Vec<(Vec<usize>, Vec<Question>)> = Vec::new();
+        let mut open: HashMap<(String, Option<Arc<str>>), usize> = HashMap::new();
+        for (index, question) in questions.into_iter().enumerate() {
+            let role = question.audience.as_ref().map(|audience| audience.role().clone());
+            let key = (question.statement.name.clone(), role);
+            let parcel = match open.get(&key) {
+                Some(parcel) => *parcel,
+                None => {
+                    parcels.push((Vec::new(), Vec::new()));
+                    open.insert(key.clone(), parcels.len() - 1);
+                    parcels.len() - 1
+                }
+            };
+            if let Some((indexes, items)) = parcels.get_mut(parcel) {
+                indexes.push(index);
+                items.push(question);
+                if items.len() >= AUDIENCES_PER_MESSAGE {
+                    open.remove(&key);
+                }
+            }
+        }
+        let mut waiting = Vec::with_capacity(parcels.len());
+        {
+            let mut queue = self.shared.queue.lock();
+            for (indexes, questions) in parcels {
+                let (answer, receiver) = oneshot::channel();
+                queue.push_back(Job {
+                    questions,
+                    deadline,
+                    answer,
+                });
+                waiting.push((indexes, receiver));
+            }
+        }
+        for _ in 0..waiting.len().min(8) {
+            self.shared.filled.notify_one();
+        }
+        let mut answers: Vec<Answer> = (0..total).map(|_| Answer::Failed).collect();
+        for (indexes, receiver) in waiting {
+            if let Ok(Ok(parcel)) = timeout_at(deadline, receiver).await {
+                for (index, answer) in indexes.into_iter().zip(parcel) {
+                    if let Some(slot) = answers.get_mut(index) {
+                        *slot = answer;
+                    }
+                }
+            }
+        }
+        measures::questions(total, started.elapsed());
+        answers
+    }
+}
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        for runner in &self.runners {
+            runner.abort();
+        }
+    }
+}
+
+/// Keeps one connection and hands it jobs, for ever.
+async fn run(shared: Arc<Shared>) {
+    let mut link: Option<Arc<Link>> = None;
+    let mut running: futures_util::stream::FuturesUnordered<BoxFuture<bool>> = Default::default();
+    loop {
+        let job = if running.len() < MESSAGES_AHEAD {
+            tokio::select! {
+                biased;
+                Some(fine) = running.next(), if !running.is_empty() => {
+                    if !fine { link = None; }
+                    continue;
+                }
+                job = next(&shared) => job,
+            }
+        } else {
+            if running.next().await == Some(false) {
+                link = None;
+            }
+            continue;
+        };
+        if job.answer.is_closed() || job.deadline <= Instant::now() {
+            continue;
+        }
+        if link.as_ref().is_none_or(|link| link.client.is_closed()) {
+            link = match timeout_at(job.deadline, connect(&shared)).await {
+                Ok(Ok(new)) => Some(Arc::new(new)),
+                Ok(Err(error)) => {
+                    measures::warn_rarely(|| {
+                        tracing::warn!(%error, "no connection for visibility questions; rows stay hidden");
+                    });
+                    // Not at full speed against a database that refuses; the asker gets its failure meanwhile.
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    None
+                }
+                Err(_) => None,
+            };
+        }
+        if let Some(link) = link.clone() {
+            let shared = shared.clone();
+            running.push(Box::pin(async move { carry_out(&shared, &link, job).await }));
+        }
+    }
+}
+
+async fn next(shared: &Shared) -> Job {
+    loop {
+        if let Some(job) = shared.queue.lock().pop_front() {
+            return job;
+        }
+        shared.filled.notified().await;
+    }
+}
+
+async fn connect(shared: &Shared) -> Result<Link, crate::changes::catalog::Error> {
+    let client = postgres::connect(&shared.options, "realtime_rls").await?;
+    client
+        .batch_execute(&format!(
+            "set standard_conforming_strings = on; set default_transaction_read_only = on; set row_security = on; \
+             set statement_timeout = {limit}; set lock_timeout = {limit}; set idle_in_transaction_session_timeout = {limit}; \
+             set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; set bytea_output = 'hex'; set jit = off; \
+             set xmloption = 'content'",
+            limit = shared.limit.as_millis()
+        ))
+        .await?;
+    Ok(Link {
+        client,
+        prepared: Mutex::default(),
+    })
+}
+
+/// Answers one job; `false` when the connection must not be used again.
+async fn carry_out(shared: &Shared, link: &Link, job: Job) -> bool {
+    let Job {
+        questions,
+        deadline,
+        answer,
+    } = job;
+    let Some(first) = questions.first() else {
+        return true;
+    };
+    let prepared = match &first.statement.prepare {
+        None => Ok(Ok(true)),
+        Some(text) => {
+            let cell = link.prepared.lock().entry(first.statement.name.clone()).or_default().clone();
+            timeout(shared.limit, cell.get_or_try_init(async || prepare(&link.client, text).await))
+                .await
+                .map(|result| result.copied())
+        }
+    };
+    let mut answers: Vec<Answer> = Vec::with_capacity(questions.len());
+    match prepared {
+        Ok(Ok(true)) => {
+            while answers.len() < questions.len() {
+                if Instant::now() >= deadline || answer.is_closed() {
+                    break;
+                }
+                let rest = questions.get(answers.len()..).unwrap_or_default();
+                let before = answers.len();
+                match timeout_at(deadline, exchange(&link.client, rest, &mut answers)).await {
+                    Ok(true) => {}
+                    // The connection is in an unknown state or gone.
+                    Ok(false) => {
+                        let _ = answer.send(answers);
+                        return false;
+                    }
+                    // Still busy with something that the statement timeout will end: not our connection any more.
+                    Err(_) => {
+                        let _ = answer.send(answers);
+                        return false;
+                    }
+                }
+                if answers.len() == before {
+                    break;
+                }
+            }
+        }
+        Ok(Ok(false)) => answers.extend(questions.iter().map(|_| Answer::Unusable)),
+        Ok(Err(())) | Err(_) => {
+            let _ = answer.send(answers);
+            return false;
+        }
+    }
+    let _ = answer.send(answers);
+    // Statements of outdated policies pile up; a new connection has none.
+    link.prepared.lock().len() < STATEMENTS_PER_CONNECTION
+}
+
+/// `Ok(false)`: Postgres does not accept the statement. `Err`: the connection is gone.
+async fn prepare(client: &Client, statement: &str) -> Result<bool, ()> {
+    // Under an empty search path names mean here what they meant when the expression was written out.
+    let text = format!(
+        "begin; set local search_path = ''; {statement}; commit"
+    );
+    match client.batch_execute(&text).await {
+        Ok(()) => Ok(true),
+        Err(error) if error.as_db_error().is_some() => {
+            let code = error.code().map(|code| code.code().to_owned());
+            measures::warn_rarely(|| {
+                tracing::warn!(code, "a policy cannot be evaluated on row images; rows are looked up by key instead");
+            });
+            client.batch_execute("rollback").await.map_err(|_| ())?;
+            Ok(false)
+        }
+        Err(_) => Err(()),
+    }
+}
+
+/// Sends one message for all `questions` and appends an answer for each up to the first that fails, including it.
+/// `false`: the connection is gone.
+async fn exchange(client: &Client, questions: &[Question], answers: &mut Vec<Answer>) -> bool {
+    let Some(first) = questions.first() else {
+        return true;
+    };
+    let role = first.audience.as_ref().map(|audience| &**audience.role());
+    let (mut message, before) = statement::begin(role);
+    let mut each = 1;
+    for question in questions {
+        each = statement::step(
+            &mut message,
+            question.audience.as_deref(),
+            &question.statement,
+            &question.arguments,
+        );
+    }
+    let stream = match client.simple_query_raw(&message).await {
+        Ok(stream) => stream,
+        Err(error) => return failed(&error, questions, answers),
+    };
+    let mut stream = std::pin::pin!(stream);
+    let mut statements = 0_usize;
+    let mut visible = Vec::new();
+    let mut answered = 0_usize;
+    while let Some(part) = stream.next().await {
+        match part {
+            Ok(SimpleQueryMessage::Row(row)) => {
+                match row.get(0).and_then(|text| text.parse().ok()) {
+                    Some(position) => {
+                        let text = if row.len() > 1 { row.get(1) } else { None };
+                        visible.push((position, text.map(str::to_owned)));
+                    }
+                    None => return false,
+                }
+            }
+            Ok(SimpleQueryMessage::CommandComplete(_)) => {
+                statements += 1;
+                let steps: usize = statements.saturating_sub(before);
+                if steps > 0 && steps.is_multiple_of(each) {
+                    answers.push(Answer::Rows(std::mem::take(&mut visible)));
+                    answered += 1;
+                }
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let rest = questions.get(answered..).unwrap_or_default();
+                return failed(&error, rest, answers);
+            }
+        }
+    }
+    answered == questions.len()
+}
+
+/// The first of `questions` failed with `error`.
+fn failed(error: &tokio_postgres::Error, questions: &[Question], answers: &mut Vec<Answer>) -> bool {
+    let Some(code) = error.code() else {
+        return false;
+    };
+    if questions.is_empty() {
+        // All were answered but the transaction could not end: nothing that was read depends on that.
+        return true;
+    }
+    // Syntax errors and access rule violations say nothing about the audience: the role lacks a privilege that it
+    // needs for the text of the policy but perhaps not for the policy itself.
+    answers.push(if code.code().starts_with("42") {
+        Answer::Unusable
+    } else {
+        Answer::Failed
+    });
+    measures::warn_rarely(|| {
+        // Postgres' message may quote values of the row or of the claims, so only its code is logged (G-188).
+        tracing::warn!(code = code.code(), "a visibility question failed; the rows stay hidden from that audience");
+    });
+    true
+}

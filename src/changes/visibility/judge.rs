@@ -1,0 +1,262 @@
+//! Turns "who sees this row" into as few questions as possible, and back.
+//!
+//! Rows that agree in the columns a policy reads are one row to it; a policy that is the same for all audiences of a
+//! role is asked once; audiences that are asked about the same rows share the text of those rows.
+
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::connection::{Answer, Connections, Question};
+use super::statement::{self, Statement, execute_arguments};
+use super::{Answers, Ask, Audience, Visibility};
+use crate::changes::catalog::{Access, Policy};
+use crate::changes::image::{Cell, Image};
+use crate::changes::measures;
+
+/// Answers by asking Postgres.
+pub(crate) struct Postgres {
+    connections: Arc<Connections>,
+    /// Statements (of one policy and role) that did not work; the rows are looked up instead.
+    unusable: Mutex<HashSet<String>>,
+}
+
+/// How one row is asked about.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Method {
+    Image,
+    Key,
+}
+
+/// Rows asked about with one statement, without duplicates.
+struct Rows<'a> {
+    statement: Arc<Statement>,
+    width: usize,
+    rows: Vec<Vec<Cell<'a>>>,
+    positions: HashMap<Vec<Cell<'a>>, u32>,
+}
+
+/// Where the answer of one ask comes from: a statement and a row of it.
+#[derive(Clone, Copy)]
+struct Source {
+    statement: usize,
+    row: u32,
+    shared: bool,
+}
+
+impl Postgres {
+    pub(crate) fn new(connections: Arc<Connections>) -> Self {
+        Self {
+            connections,
+            unusable: Mutex::default(),
+        }
+    }
+
+    /// The catalog changed: statements get another chance.
+    pub(crate) fn forget(&self) {
+        self.unusable.lock().clear();
+    }
+
+    /// Answers what can be answered by `method`; true in the second list where the other method should be tried.
+    async fn round(&self, asks: &[&Ask], method: Method) -> (Answers, Vec<Vec<bool>>) {
+        let mut statements: Vec<Rows<'_>> = Vec::new();
+        let mut known: HashMap<String, usize> = HashMap::new();
+        let mut xids: Vec<String> = Vec::with_capacity(asks.len());
+        for ask in asks {
+            xids.push(ask.image.xid.to_string());
+        }
+        // The statements and their rows.
+        let mut sources: Vec<Option<Source>> = Vec::with_capacity(asks.len());
+        for (ask, xid) in asks.iter().zip(&xids) {
+            let source = (|| {
+                let Access::Judged(policy) = &ask.view.access else {
+                    return None;
+                };
+                let row = match method {
+                    Method::Image => image_row(policy, &ask.image)?,
+                    Method::Key => key_row(ask, xid)?,
+                };
+                let name_key = match method {
+                    Method::Image => format!("i{} {}", policy.id, ask.view.role),
+                    Method::Key => format!("k{} {}", ask.view.table.oid, ask.view.role),
+                };
+                let index = *known.entry(name_key).or_insert_with(|| {
+                    statements.push(Rows {
+                        statement: Arc::new(match method {
+                            Method::Image => statement::over_images(policy, &ask.view.role),
+                            Method::Key => statement::by_key(&ask.view),
+                        }),
+                        width: row.len(),
+                        rows: Vec::new(),
+                        positions: HashMap::new(),
+                    });
+                    statements.len() - 1
+                });
+                let rows = statements.get_mut(index)?;
+                let position = match rows.positions.get(&row) {
+                    Some(position) => *position,
+                    None => {
+                        let position = u32::try_from(rows.rows.len()).ok()?;
+                        rows.positions.insert(row.clone(), position);
+                        rows.rows.push(row);
+                        position
+                    }
+                };
+                Some(Source {
+                    statement: index,
+                    row: position,
+                    shared: method == Method::Image && policy.same_for_all,
+                })
+            })();
+            sources.push(source);
+        }
+        // Which rows each audience is asked about.
+        let mut wanted: HashMap<(usize, u64), (Arc<Audience>, Vec<u32>)> = HashMap::new();
+        for (ask, source) in asks.iter().zip(&sources) {
+            let Some(source) = source else { continue };
+            for audience in &ask.audiences {
+                let key = (source.statement, if source.shared { 0 } else { audience.id });
+                let entry = wanted
+                    .entry(key)
+                    .or_insert_with(|| (audience.clone(), Vec::new()));
+                if entry.1.last() != Some(&source.row) {
+                    entry.1.push(source.row);
+                }
+                if source.shared {
+                    break;
+                }
+            }
+        }
+        let mut texts: HashMap<(usize, Vec<u32>), Arc<str>> = HashMap::new();
+        let mut questions = Vec::with_capacity(wanted.len());
+        let mut order = Vec::with_capacity(wanted.len());
+        for (key, (audience, mut positions)) in wanted {
+            positions.sort_unstable();
+            positions.dedup();
+            let Some(rows) = statements.get(key.0) else { continue };
+            let arguments = texts.entry((key.0, positions.clone())).or_insert_with(|| {
+                let chosen: Vec<&[Cell<'_>]> = positions
+                    .iter()
+                    .filter_map(|position| rows.rows.get(*position as usize))
+                    .map(Vec::as_slice)
+                    .collect();
+                execute_arguments(&chosen, rows.width).into()
+            });
+            questions.push(Question {
+                statement: rows.statement.clone(),
+                audience: Some(audience),
+                arguments: arguments.clone(),
+            });
+            order.push((key, positions));
+        }
+        let answers = self.connections.ask(questions).await;
+        let mut visible: HashSet<(usize, u64, u32)> = HashSet::new();
+        let mut unusable: HashSet<(usize, u64)> = HashSet::new();
+        for ((key, positions), answer) in order.into_iter().zip(answers) {
+            match answer {
+                Answer::Rows(ordinals) => visible.extend(ordinals.iter().filter_map(|(ordinal, _)| {
+                    let position = positions.get((*ordinal as usize).checked_sub(1)?)?;
+                    Some((key.0, key.1, *position))
+                })),
+                Answer::Unusable => {
+                    unusable.insert(key);
+                    if let Some(rows) = statements.get(key.0) {
+                        self.unusable.lock().insert(rows.statement.name.clone());
+                    }
+                }
+                Answer::Failed => measures::hidden(positions.len()),
+            }
+        }
+        asks.iter()
+            .zip(&sources)
+            .map(|(ask, source)| {
+                let per_audience = ask.audiences.iter().map(|audience| match source {
+                    None => (false, method == Method::Image),
+                    Some(source) => {
+                        let id = if source.shared { 0 } else { audience.id };
+                        (
+                            visible.contains(&(source.statement, id, source.row)),
+                            unusable.contains(&(source.statement, id)),
+                        )
+                    }
+                });
+                per_audience.unzip::<bool, bool, Vec<_>, Vec<_>>()
+            })
+            .unzip()
+    }
+
+    /// The look-up by key is the only way for this ask.
+    fn by_key_only(&self, ask: &Ask) -> bool {
+        let Access::Judged(policy) = &ask.view.access else {
+            return false;
+        };
+        policy.needs_row
+            || self
+                .unusable
+                .lock()
+                .contains(&statement::over_images(policy, &ask.view.role).name)
+    }
+}
+
+impl Visibility for Postgres {
+    fn judge(&self, asks: Vec<Ask>) -> Pin<Box<dyn Future<Output = Answers> + Send + '_>> {
+        Box::pin(async move {
+            let mut answers: Answers = asks
+                .iter()
+                .map(|ask| {
+                    let open = matches!(ask.view.access, Access::Open);
+                    vec![open; ask.audiences.len()]
+                })
+                .collect();
+            let judged = |(_, ask): &(usize, &Ask)| matches!(ask.view.access, Access::Judged(_));
+            let (mut lookups, images): (Vec<_>, Vec<_>) = asks
+                .iter()
+                .enumerate()
+                .filter(judged)
+                .partition(|(_, ask)| self.by_key_only(ask));
+            if !images.is_empty() {
+                let round: Vec<&Ask> = images.iter().map(|(_, ask)| *ask).collect();
+                let (found, retry) = self.round(&round, Method::Image).await;
+                for (((index, ask), found), retry) in images.iter().zip(found).zip(retry) {
+                    if retry.contains(&true) {
+                        lookups.push((*index, *ask));
+                    }
+                    if let Some(slot) = answers.get_mut(*index) {
+                        *slot = found;
+                    }
+                }
+            }
+            if !lookups.is_empty() {
+                let round: Vec<&Ask> = lookups.iter().map(|(_, ask)| *ask).collect();
+                let (found, _) = self.round(&round, Method::Key).await;
+                for ((index, _), found) in lookups.iter().zip(found) {
+                    if let Some(slot) = answers.get_mut(*index) {
+                        // A look-up under the real policies may add to what the image proved, never take away.
+                        for (answer, found) in slot.iter_mut().zip(found) {
+                            *answer |= found;
+                        }
+                    }
+                }
+            }
+            answers
+        })
+    }
+}
+
+/// The values a policy reads, `None` if the image does not have them all.
+fn image_row<'a>(policy: &Policy, image: &'a Image) -> Option<Vec<Cell<'a>>> {
+    image.values(&policy.guard, &statement::inputs(policy))
+}
+
+/// Key and transaction of a row as the transaction left it; an old row is not there any more.
+fn key_row<'a>(ask: &'a Ask, xid: &'a str) -> Option<Vec<Cell<'a>>> {
+    if !ask.image.current || ask.view.table.key.is_empty() {
+        return None;
+    }
+    let mut row = ask.image.values(&ask.view.table, &ask.view.table.key)?;
+    row.push(Cell::Text(xid));
+    Some(row)
+}

@@ -1,0 +1,417 @@
+//! The one task of a tenant that turns the stream into deliveries.
+//!
+//! It takes what has already been received, at most [`BATCH_ROWS`] rows or [`BATCH_BYTES`], perhaps many transactions,
+//! perhaps a part of one; matches it; and lets it be resolved on a task of its own while it goes on with the next
+//! batch. At most [`AHEAD`] batches are being resolved; deliveries and confirmations keep the order of the stream. It
+//! waits for the database in two cases only: the catalog has to be read, or [`AHEAD`] batches are waiting for answers.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::index::Views;
+use super::measures;
+use super::record::Operation;
+use super::resolve::{Matched, Resolved};
+use super::row::RowChange;
+use super::state::State;
+use crate::hub::Member;
+use crate::pgoutput::{Begin, Lsn};
+use crate::protocol::encode::Status;
+use crate::replication::{Change, DDL_PREFIX, Event, Feed, GapReason, Row};
+
+/// Rows of a batch.
+const BATCH_ROWS: usize = 512;
+/// Bytes of a batch.
+const BATCH_BYTES: usize = 1 << 20;
+/// Batches that are being resolved at a time.
+const AHEAD: usize = 2;
+/// The stream may be away for so long before channels are told.
+const SILENT_LOSS: Duration = Duration::from_secs(2);
+
+const EXTENSION: &str = "postgres_changes";
+
+/// See the module.
+pub(super) struct Worker {
+    state: Arc<State>,
+    feed: Feed,
+    /// The transaction whose changes are coming.
+    transaction: Option<Begin>,
+    batch: Batch,
+    under_way: VecDeque<UnderWay>,
+    /// What has been invalidated must be read again before the next row is matched.
+    stale: bool,
+    /// Relations of this stream, to notice when one is described again.
+    described: std::collections::HashSet<u32>,
+    lost: Option<Instant>,
+    /// Channels were told that changes are missing.
+    told: bool,
+    /// DDL is announced in the stream; `None` until it is known.
+    announced: Option<bool>,
+    fingerprint: Option<String>,
+}
+
+#[derive(Default)]
+struct Batch {
+    rows: Vec<Arc<RowChange>>,
+    bytes: usize,
+    /// To be confirmed when the rows are delivered.
+    confirm: Option<Lsn>,
+}
+
+struct UnderWay {
+    resolving: Option<JoinHandle<Vec<Resolved>>>,
+    confirm: Option<Lsn>,
+}
+
+impl Worker {
+    pub(super) fn new(state: Arc<State>, feed: Feed) -> Self {
+        Self {
+            state,
+            feed,
+            transaction: None,
+            batch: Batch::default(),
+            under_way: VecDeque::new(),
+            stale: false,
+            described: std::collections::HashSet::new(),
+            lost: None,
+            told: false,
+            announced: None,
+            fingerprint: None,
+        }
+    }
+
+    /// Runs until the stream ends for good.
+    pub(super) async fn run(mut self) {
+        let mut events = Vec::new();
+        loop {
+            let tell_at = self.lost.filter(|_| !self.told).map(|lost| lost + SILENT_LOSS);
+            tokio::select! {
+                biased;
+                resolved = finished(self.under_way.front_mut()) => self.deliver(resolved).await,
+                more = self.feed.recv(&mut events), if self.under_way.len() < AHEAD => {
+                    for event in events.drain(..) {
+                        self.take(event).await;
+                    }
+                    self.flush().await;
+                    if !more {
+                        break;
+                    }
+                }
+                () = until(tell_at) => {
+                    self.told = true;
+                    self.tell(Status::Error, "The connection to the database was lost; changes may be missed until it is back");
+                }
+                () = self.state.changed.notified() => self.refresh_if_stale().await,
+            }
+        }
+        while !self.under_way.is_empty() {
+            let resolved = finished(self.under_way.front_mut()).await;
+            self.deliver(resolved).await;
+        }
+    }
+
+    async fn take(&mut self, event: Event) {
+        match event {
+            Event::Begin(begin) => self.transaction = Some(begin),
+            Event::Commit(commit) => {
+                self.batch.confirm = Some(commit.end_lsn);
+                self.transaction = None;
+            }
+            Event::Change(change) => {
+                metrics::counter!(measures::ROWS).increment(1);
+                if self.state.index.lock().concerns(change.relation.oid) {
+                    self.push(change).await;
+                }
+            }
+            Event::Relation(relation) => {
+                // The first description in a stream tells nothing new; another one means that something changed.
+                if !self.described.insert(relation.oid) {
+                    self.invalidate().await;
+                }
+            }
+            Event::Message(message) => {
+                if &*message.prefix == DDL_PREFIX {
+                    self.invalidate().await;
+                }
+            }
+            Event::Truncate(_) => {}
+            // Tables may have come or gone with them, also where nothing announces DDL.
+            Event::Publications(_) => self.invalidate().await,
+            Event::Live { .. } => {
+                self.flush().await;
+                self.described.clear();
+                self.announced = None;
+                self.invalidate().await;
+                self.lost = None;
+                if std::mem::take(&mut self.told) {
+                    self.tell(Status::Ok, "Subscribed to PostgreSQL");
+                }
+            }
+            Event::Lost { reason } => {
+                self.flush().await;
+                self.lost.get_or_insert_with(Instant::now);
+                tracing::info!(
+                    reason = reason.as_str(),
+                    "changes of the database are not being received"
+                );
+            }
+            Event::Gap { reason } => {
+                self.flush().await;
+                if reason != GapReason::MessageSkipped {
+                    self.transaction = None;
+                }
+                self.gap(reason);
+            }
+        }
+    }
+
+    fn gap(&mut self, reason: GapReason) {
+        let message = match reason {
+            GapReason::TemporarySlot => {
+                "Changes may have been missed: the connection to the database was lost and the replication slot with it"
+            }
+            GapReason::SlotLost => "Changes may have been missed: the replication slot was lost",
+            GapReason::SlotStuck => {
+                "Changes may have been missed: the replication slot had to be created again"
+            }
+            GapReason::Failover => "Changes may have been missed: the database is not the one it was",
+            GapReason::MessageSkipped => "A change was too large to be read and was left out",
+        };
+        self.tell(Status::Error, message);
+        if reason == GapReason::MessageSkipped {
+            self.tell(Status::Ok, "Subscribed to PostgreSQL");
+        } else {
+            self.told = true;
+        }
+    }
+
+    async fn push(&mut self, change: Change) {
+        let Some(begin) = self.transaction else {
+            return;
+        };
+        let (operation, new, old) = match change.row {
+            Row::Insert { new } => (Operation::Insert, Some(new), None),
+            Row::Update { old, new } => (Operation::Update, Some(new), old),
+            Row::Delete { old } => (Operation::Delete, None, Some(old)),
+        };
+        let row = RowChange {
+            relation: change.relation,
+            operation,
+            new,
+            old,
+            commit_time: begin.commit_time,
+            xid: begin.xid,
+        };
+        self.batch.bytes += row.size();
+        self.batch.rows.push(Arc::new(row));
+        if self.batch.rows.len() >= BATCH_ROWS || self.batch.bytes >= BATCH_BYTES {
+            self.flush().await;
+        }
+    }
+
+    /// What is known of the catalog is outdated from this point of the stream on.
+    async fn invalidate(&mut self) {
+        self.flush().await;
+        self.state.invalidate();
+        self.stale = true;
+    }
+
+    /// Reads again what was invalidated. While the database does not answer, the stream has to wait: nothing may be
+    /// matched against rights of yesterday.
+    async fn refresh_if_stale(&mut self) {
+        let mut pause = Duration::from_millis(50);
+        while self.stale || self.state.has_outdated() {
+            match self.state.refresh().await {
+                Ok(()) => self.stale = false,
+                Err(error) => {
+                    measures::warn_rarely(|| {
+                        tracing::warn!(%error, "the catalog cannot be read; changes wait");
+                    });
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(5));
+                }
+            }
+        }
+    }
+
+    /// Roles fire no event trigger, and where the trigger is missing nothing does: look whether anything changed.
+    async fn check_fingerprint(&mut self) {
+        let mut pause = Duration::from_millis(50);
+        loop {
+            let result = async {
+                let announced = match self.announced {
+                    Some(announced) => announced,
+                    None => self.state.catalog.announced().await?,
+                };
+                self.announced = Some(announced);
+                self.state.catalog.fingerprint(!announced).await
+            };
+            match result.await {
+                Ok(fingerprint) => {
+                    let known = self.fingerprint.replace(fingerprint);
+                    if known != self.fingerprint {
+                        self.state.invalidate();
+                        self.stale = true;
+                    }
+                    return;
+                }
+                Err(error) => {
+                    measures::warn_rarely(|| {
+                        tracing::warn!(%error, "the catalog cannot be read; changes wait");
+                    });
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(5));
+                }
+            }
+        }
+    }
+
+    /// Matches the batch and lets it be resolved.
+    async fn flush(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        if batch.rows.is_empty() && batch.confirm.is_none() {
+            return;
+        }
+        let resolving = if batch.rows.is_empty() {
+            None
+        } else {
+            self.check_fingerprint().await;
+            self.refresh_if_stale().await;
+            let (matched, views) = self.matched(&batch.rows).await;
+            (!matched.is_empty()).then(|| {
+                metrics::counter!(measures::MATCHED).increment(matched.len() as u64);
+                let state = self.state.clone();
+                tokio::spawn(async move { state.resolver.resolve(matched, &views).await })
+            })
+        };
+        self.under_way.push_back(UnderWay {
+            resolving,
+            confirm: batch.confirm,
+        });
+        while self.under_way.len() > AHEAD
+            || self.under_way.front().is_some_and(|first| first.resolving.is_none())
+        {
+            let resolved = finished(self.under_way.front_mut()).await;
+            self.deliver(resolved).await;
+        }
+    }
+
+    /// The rows somebody subscribed to, with the rights of the roles that are concerned.
+    async fn matched(&self, rows: &[Arc<RowChange>]) -> (Vec<Matched>, Views) {
+        let mut views = Views::new();
+        loop {
+            let missing: Vec<(Arc<str>, u32)> = {
+                let mut index = self.state.index.lock();
+                let mut missing: Vec<(Arc<str>, u32)> = Vec::new();
+                let mut last = None;
+                for row in rows {
+                    // Rows of one table mostly come together.
+                    if last == Some(row.relation.oid) {
+                        continue;
+                    }
+                    last = Some(row.relation.oid);
+                    for (table, role) in index.presented(row.relation.oid) {
+                        let key = (role.clone(), table.oid);
+                        if !views.contains_key(&key) {
+                            missing.push(key);
+                        }
+                    }
+                }
+                if missing.is_empty() {
+                    let mut matched = Vec::new();
+                    let mut hits = Vec::new();
+                    for row in rows {
+                        index.matches(row, &views, &mut hits);
+                        if !hits.is_empty() {
+                            matched.push(Matched {
+                                row: row.clone(),
+                                hits: std::mem::take(&mut hits),
+                            });
+                        }
+                    }
+                    return (matched, views);
+                }
+                missing
+            };
+            let mut missing = missing;
+            missing.sort_unstable();
+            missing.dedup();
+            let mut pause = Duration::from_millis(50);
+            loop {
+                match self.state.catalog.views(&missing).await {
+                    Ok(found) => {
+                        views.extend(missing.into_iter().zip(found));
+                        break;
+                    }
+                    Err(error) => {
+                        measures::warn_rarely(|| {
+                            tracing::warn!(%error, "the catalog cannot be read; changes wait");
+                        });
+                        tokio::time::sleep(pause).await;
+                        pause = (pause * 2).min(Duration::from_secs(5));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Delivers the first batch under way, which is `resolved`.
+    async fn deliver(&mut self, resolved: Vec<Resolved>) {
+        let Some(first) = self.under_way.pop_front() else {
+            return;
+        };
+        for (number, row) in resolved.iter().enumerate() {
+            super::delivery::deliver(row, self.state.resolver.settings.max_record_bytes);
+            if number % 32 == 31 {
+                // Sockets are written by other tasks, which want to begin.
+                tokio::task::yield_now().await;
+            }
+        }
+        if let Some(lsn) = first.confirm {
+            self.feed.confirm(lsn);
+        }
+    }
+
+    fn tell(&self, status: Status, message: &str) {
+        let members: Vec<Arc<Member>> = {
+            let index = self.state.index.lock();
+            index.everybody().map(|(subscriber, _)| subscriber.member.clone()).collect()
+        };
+        for member in members {
+            member.system(EXTENSION, status, message);
+        }
+    }
+}
+
+/// The rows of the first batch under way. Safe to cancel.
+async fn finished(first: Option<&mut UnderWay>) -> Vec<Resolved> {
+    match first {
+        None => pending().await,
+        Some(UnderWay {
+            resolving: None, ..
+        }) => Vec::new(),
+        Some(UnderWay {
+            resolving: Some(handle),
+            ..
+        }) => match handle.await {
+            Ok(resolved) => resolved,
+            Err(error) => {
+                // A bug in there must not stop the stream; the rows of the batch stay hidden.
+                tracing::error!(%error, "a batch of changes could not be resolved");
+                Vec::new()
+            }
+        },
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => pending().await,
+    }
+}

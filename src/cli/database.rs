@@ -1,0 +1,87 @@
+//! `migrate` and `doctor`: one look at the database, then the end.
+
+use anyhow::Context;
+use dovetail::config::Config;
+use dovetail::doctor::{self, KeysInfo, Severity};
+use dovetail::postgres::migrate::{Set, migrate as apply};
+use dovetail::postgres::{ConnectOptions, connect, partitions};
+
+use super::{Failure, logging, runtime};
+
+/// Brings a database to the state the server needs. Returns what was done, line by line.
+pub(super) async fn prepare(options: &ConnectOptions) -> anyhow::Result<Vec<String>> {
+    let client = connect(options, "dovetail_migrate").await?;
+    let mut done = Vec::new();
+    for set in [Set::Supabase, Set::Realtime] {
+        let report = apply(&client, set).await?;
+        done.extend(
+            report
+                .applied
+                .into_iter()
+                .map(|file| format!("applied {file}")),
+        );
+        done.extend(report.notes.into_iter().map(|note| format!("note: {note}")));
+    }
+    let partitions = partitions::maintain(&client, false).await?;
+    let created = partitions.created.into_iter();
+    done.extend(created.map(|name| format!("created partition {name}")));
+    let warnings = partitions.warnings.into_iter();
+    done.extend(warnings.map(|warning| format!("note: {warning}")));
+    Ok(done)
+}
+
+pub(super) fn migrate(config: Config) -> anyhow::Result<()> {
+    logging::start(config.log_format, config.log_level, true);
+    let options = config.database.context("no database is configured")?;
+    let done = runtime()?.block_on(prepare(&options))?;
+    for line in &done {
+        println!("{line}");
+    }
+    println!("{} is up to date", options.target());
+    Ok(())
+}
+
+pub(super) fn doctor(config: Config) -> Result<(), Failure> {
+    logging::start(config.log_format, config.log_level, true);
+    let keys = config.client_keys();
+    let verify = |token: &str| {
+        let now = chrono::Utc::now().timestamp();
+        match keys.verify(token, now) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    };
+    let options = config
+        .database
+        .as_ref()
+        .context("no database is configured")?;
+    let info = KeysInfo {
+        anon_key: config.anon_key.as_ref().map(|key| key.expose()),
+        service_key: config.service_key.as_ref().map(|key| key.expose()),
+        jwt_secret: config.api_jwt_secret.as_ref().map(|key| key.expose()),
+        verify: &verify,
+    };
+    let report = runtime()?.block_on(doctor::run(options, info));
+    println!("{}\n", options.target());
+    for warning in &config.warnings {
+        println!("warning  settings: {warning}");
+    }
+    for finding in &report.findings {
+        let word = match finding.severity {
+            Severity::Error => "error  ",
+            Severity::Warning => "warning",
+            Severity::Info => "note   ",
+        };
+        println!("{word}  {}: {}", finding.check, finding.problem);
+        for line in finding.fix.iter().flat_map(|fix| fix.lines()) {
+            println!("           {line}");
+        }
+    }
+    if report.findings.is_empty() {
+        println!("nothing is wrong");
+    }
+    match report.has_errors() {
+        true => Err(Failure::Reported),
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,166 @@
+//! `dev`: a private Postgres, random keys, everything on this machine only.
+//!
+//! Keeps its database, keys and the mark that the sample table was made in one folder. Refuses to run
+//! beside a configured database: whoever set one meant it.
+
+pub(super) mod keys;
+mod welcome;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use dovetail::config::{Config, Purpose, Secret};
+use dovetail::postgres::connect;
+use dovetail::postgres::embedded::{Embedded, Options};
+use tracing::level_filters::LevelFilter;
+
+use super::settings::Flags;
+use super::stop::Stop;
+use super::{Failure, database, logging, open_files, runtime};
+use keys::DevKeys;
+
+/// How many ports above the usual one are tried when it is taken.
+const NEXT_PORTS: u16 = 100;
+
+/// Whether this is our container image, where a database would be lost with the container.
+pub(super) fn in_image() -> bool {
+    std::env::var_os("DOVETAIL_IN_CONTAINER").is_some_and(|value| !value.is_empty())
+}
+
+pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
+    refuse(flags)?;
+    let mut config = super::config(flags, Purpose::Any)?;
+    if !flags.is_given("LOG_LEVEL") {
+        // What is printed should be what a person who tries it out wants to see.
+        config.log_level = LevelFilter::WARN;
+    }
+    logging::start(config.log_format, config.log_level, false);
+    open_files::raise(config.rlimit_nofile);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    config.listen = listen(&config, flags.is_given("PORT"));
+    let folder = folder(flags)?;
+    let keys = match &config.api_jwt_secret {
+        Some(secret) => DevKeys::signed_with(secret.expose().to_owned()),
+        None => keys::load_or_create(&folder)?,
+    };
+    config.api_jwt_secret = Some(Secret::new(&keys.jwt_secret));
+    config
+        .metrics_jwt_secret
+        .get_or_insert_with(|| Secret::new(&keys.jwt_secret));
+    let options = Options {
+        bin_dir: flags.text("PG_BIN_DIR").map(PathBuf::from),
+        ..Options::default()
+    };
+    runtime()?.block_on(serve(config, &keys, &folder, options))?;
+    Ok(())
+}
+
+fn refuse(flags: &Flags) -> Result<(), Failure> {
+    let set = flags.database_settings();
+    if !set.is_empty() {
+        return Err(Failure::Usage(format!(
+            "dovetail dev starts a database of its own, but {} {} set\n  fix: run dovetail serve to \
+             use that database, or unset {}",
+            set.join(", "),
+            if set.len() == 1 { "is" } else { "are" },
+            if set.len() == 1 { "it" } else { "them" },
+        )));
+    }
+    if in_image() {
+        return Err(Failure::Usage(
+            "dovetail dev does not run in the container image: its database would be lost with the \
+             container\n  fix: set DATABASE_URL or DB_HOST, DB_PASSWORD, ... and run dovetail serve"
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// Loopback only, whatever `HOST` says. A port that was asked for is the only one tried.
+fn listen(config: &Config, port_is_given: bool) -> Vec<SocketAddr> {
+    let first = config.listen.first().map_or(4000, SocketAddr::port);
+    let last = match port_is_given {
+        true => first,
+        false => first.saturating_add(NEXT_PORTS),
+    };
+    (first..=last)
+        .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+        .collect()
+}
+
+/// The folder everything is kept in, absolute, made when it is not there. It hides itself from git.
+fn folder(flags: &Flags) -> anyhow::Result<PathBuf> {
+    let folder = PathBuf::from(flags.text("DOVETAIL_DATA").unwrap_or_default());
+    let made = || {
+        std::fs::create_dir_all(&folder)?;
+        let ignore = folder.join(".gitignore");
+        if !ignore.exists() {
+            std::fs::write(ignore, "*\n")?;
+        }
+        folder.canonicalize()
+    };
+    made().with_context(|| format!("could not use the folder {}", folder.display()))
+}
+
+async fn serve(
+    mut config: Config,
+    keys: &DevKeys,
+    folder: &Path,
+    options: Options,
+) -> anyhow::Result<()> {
+    let mut stop = Stop::listen()?;
+    let data = folder.join("postgres");
+    let embedded = tokio::select! {
+        started = Embedded::start(&data, options) => started?,
+        () = stop.requested() => return Ok(()),
+    };
+    config.database = Some(embedded.connect_options());
+    let prepared = tokio::select! {
+        prepared = prepare(&embedded, folder) => prepared.map(|()| true),
+        () = stop.requested() => Ok(false),
+    };
+    let served = match prepared {
+        Ok(true) => run_app(config, keys, folder, &embedded, &mut stop).await,
+        Ok(false) => Ok(()),
+        Err(error) => Err(error),
+    };
+    println!("stopping");
+    let stopped = embedded.stop().await;
+    served?;
+    stopped.context("the database did not stop cleanly")
+}
+
+async fn run_app(
+    config: Config,
+    keys: &DevKeys,
+    folder: &Path,
+    embedded: &Embedded,
+    stop: &mut Stop,
+) -> anyhow::Result<()> {
+    let connect = embedded.connect_options();
+    dovetail::app::run(config, stop.requested(), |address| {
+        println!("{}", welcome::text(address, keys, &connect, folder));
+    })
+    .await
+}
+
+/// All SQL, and once in the life of the folder the sample table: a table that was dropped stays so.
+async fn prepare(embedded: &Embedded, folder: &Path) -> anyhow::Result<()> {
+    let options = embedded.connect_options();
+    for line in database::prepare(&options).await? {
+        tracing::debug!("{line}");
+    }
+    let mark = folder.join("sample-made");
+    if mark.exists() {
+        return Ok(());
+    }
+    connect(&options, "dovetail_dev")
+        .await?
+        .batch_execute(include_str!("sample.sql"))
+        .await
+        .context("could not create the sample table")?;
+    std::fs::write(&mark, "").with_context(|| format!("could not write {}", mark.display()))
+}

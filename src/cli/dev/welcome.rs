@@ -1,0 +1,111 @@
+//! What `dev` prints when it is ready.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use dovetail::postgres::ConnectOptions;
+
+use super::keys::DevKeys;
+
+/// Address, keys, and a sample that works as pasted.
+pub(super) fn text(
+    address: SocketAddr,
+    keys: &DevKeys,
+    database: &ConnectOptions,
+    folder: &Path,
+) -> String {
+    let DevKeys {
+        anon_key,
+        service_key,
+        ..
+    } = keys;
+    let database = database_url(database);
+    let folder = folder.display();
+    format!(
+        r#"
+Dovetail is ready on http://{address}
+
+  anon key     {anon_key}
+  service key  {service_key}
+  database     {database}
+
+Try it with supabase-js. In an empty folder:
+
+  npm install @supabase/supabase-js ws
+
+Save this as todos.mjs and run it: node todos.mjs
+
+  import {{ createClient }} from '@supabase/supabase-js'
+
+  // Browsers and Node 22 have WebSocket built in, older Node takes it from ws.
+  const transport = globalThis.WebSocket ?? (await import('ws')).default
+  const supabase = createClient(
+    'http://{address}',
+    '{anon_key}',
+    {{ realtime: {{ transport }} }},
+  )
+
+  supabase
+    .channel('todos')
+    .on('postgres_changes', {{ event: '*', schema: 'public', table: 'todos' }}, (change) =>
+      console.log(change.eventType, change.new))
+    .subscribe((status, error) => console.log(status, error ?? ''))
+
+Then write a row, and see it arrive:
+
+  psql '{database}' -c "insert into todos (task) values ('buy milk')"
+
+The table todos is open to everybody who has the anon key. Everything is kept in {folder};
+remove it to begin anew. Only this machine can connect. Stop with Ctrl-C.
+"#
+    )
+}
+
+/// The URL for psql, every part encoded.
+fn database_url(options: &ConnectOptions) -> String {
+    let encode = |text: &str| {
+        text.bytes()
+            .map(|byte| match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+                    char::from(byte).to_string()
+                }
+                byte => format!("%{byte:02X}"),
+            })
+            .collect::<String>()
+    };
+    let password = match &options.password {
+        Some(password) => format!(":{}", encode(password)),
+        None => String::new(),
+    };
+    let ConnectOptions {
+        user, port, dbname, ..
+    } = options;
+    let host = encode(&options.host);
+    let (user, dbname) = (encode(user), encode(dbname));
+    format!("postgresql://{user}{password}@{host}:{port}/{dbname}")
+}
+
+#[cfg(test)]
+mod tests {
+    use dovetail::postgres::TlsMode;
+
+    use super::*;
+
+    #[test]
+    fn the_database_url_reads_back_as_it_was() {
+        let options = ConnectOptions {
+            host: "127.0.0.1".into(),
+            port: 5433,
+            user: "po st".into(),
+            password: Some("a'b@c/%".into()),
+            dbname: "postgres".into(),
+            tls: TlsMode::Disable,
+            tls_ca_file: None,
+        };
+        let url = database_url(&options);
+        assert!(!url.contains('\''), "it stands in single quotes");
+        let read = ConnectOptions::from_url(&url).unwrap();
+        assert_eq!(read.password, options.password);
+        assert_eq!((read.user, read.port), (options.user, 5433));
+    }
+}

@@ -1,1 +1,0 @@
-//! Environment variables and flags.

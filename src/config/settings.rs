@@ -1,0 +1,228 @@
+//! The one list of settings. Flags, `--help` and `.env.example` are made from it.
+
+/// One setting: an environment variable and the flag of the same name.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// The variable; the flag is the same in lower case with dashes, see [`Setting::flag`].
+    pub name: &'static str,
+    /// The heading it stands under.
+    pub group: Group,
+    /// What a value looks like, for `--help`.
+    pub shape: Shape,
+    /// The value when it is not set; empty when there is none.
+    pub default: &'static str,
+    /// Whether the value must never be shown.
+    pub secret: bool,
+    /// What it does, one or two sentences without a full stop at the end.
+    pub help: &'static str,
+}
+
+/// Headings of `--help` and `.env.example`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Group {
+    Listening,
+    Database,
+    Tenant,
+    Keys,
+    Sockets,
+    Presence,
+    Changes,
+    Housekeeping,
+    Logging,
+    Development,
+}
+
+/// What a value looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Shape {
+    Text,
+    Number,
+    Millis,
+    Seconds,
+    Bool,
+    Json,
+    Path,
+}
+
+impl Group {
+    /// The heading's text.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Listening => "Listening",
+            Self::Database => "Database",
+            Self::Tenant => "Tenant and limits",
+            Self::Keys => "Keys",
+            Self::Sockets => "Sockets",
+            Self::Presence => "Presence",
+            Self::Changes => "Postgres Changes",
+            Self::Housekeeping => "Housekeeping",
+            Self::Logging => "Logging",
+            Self::Development => "Development",
+        }
+    }
+}
+
+impl Shape {
+    /// The placeholder in `--help`.
+    pub fn placeholder(self) -> &'static str {
+        match self {
+            Self::Text => "TEXT",
+            Self::Number => "NUMBER",
+            Self::Millis => "MS",
+            Self::Seconds => "SECONDS",
+            Self::Bool => "BOOL",
+            Self::Json => "JSON",
+            Self::Path => "PATH",
+        }
+    }
+}
+
+impl Setting {
+    /// Name of the flag without its dashes: the variable's without our own prefix.
+    pub fn flag(&self) -> String {
+        let name = self.name.strip_prefix("DOVETAIL_").unwrap_or(self.name);
+        name.to_ascii_lowercase().replace('_', "-")
+    }
+}
+
+/// The setting of this name.
+pub(super) fn setting(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name == name)
+}
+
+const fn plain(
+    group: Group,
+    name: &'static str,
+    shape: Shape,
+    default: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting {
+        name,
+        group,
+        shape,
+        default,
+        secret: false,
+        help,
+    }
+}
+
+const fn hidden(group: Group, name: &'static str, shape: Shape, help: &'static str) -> Setting {
+    Setting {
+        name,
+        group,
+        shape,
+        default: "",
+        secret: true,
+        help,
+    }
+}
+
+use Group::{
+    Changes, Database, Development, Housekeeping, Keys, Listening, Logging, Presence, Sockets,
+    Tenant,
+};
+use Shape::{Bool, Json, Millis, Number, Path, Seconds, Text};
+
+/// Every setting there is, in the order they are read and shown.
+#[rustfmt::skip]
+pub const SETTINGS: &[Setting] = &[
+    plain(Listening, "PORT", Number, "4000", "TCP port for HTTP and WebSocket; 0 picks a free one"),
+    plain(Listening, "HOST", Text, "", "IP address to listen on; all interfaces, IPv6 and IPv4, when not set"),
+    plain(Listening, "REALTIME_IP_VERSION", Text, "", "ipv4 or ipv6: listen on all interfaces of this family only"),
+    plain(Listening, "MAX_HEADER_LENGTH", Number, "4096", "Largest value of a request header in bytes"),
+    plain(Listening, "MAX_CONNECTIONS", Number, "16384", "Connections accepted at the same time; more wait"),
+    plain(Listening, "DRAIN_SECONDS", Seconds, "5", "How long a stop waits for sockets to close before it ends them"),
+    plain(Listening, "RLIMIT_NOFILE", Number, "", "Soft limit of open files; the hard limit when not set"),
+
+    hidden(Database, "DATABASE_URL", Text, "The database, postgres://user:password@host:5432/database?sslmode=...; replaces the five variables below"),
+    plain(Database, "DB_HOST", Text, "127.0.0.1", "Host of the database"),
+    plain(Database, "DB_PORT", Number, "5432", "Port of the database"),
+    plain(Database, "DB_NAME", Text, "postgres", "Name of the database"),
+    plain(Database, "DB_USER", Text, "supabase_admin", "Role to log in as; it needs REPLICATION"),
+    hidden(Database, "DB_PASSWORD", Text, "Password, as it is: nothing in it is decoded"),
+    plain(Database, "DB_SSL", Text, "", "true, false or a word of libpq's sslmode; encrypted where the database offers it when not set"),
+    plain(Database, "DB_SSL_CA_CERT", Path, "", "File with the CA certificate (PEM) to verify the database with"),
+    plain(Database, "DB_POOL_SIZE", Number, "5", "Connections for authorization and the HTTP API"),
+    plain(Database, "DB_IP_VERSION", Text, "", "ipv4 or ipv6: reach the database by this family only"),
+
+    plain(Tenant, "SELF_HOST_TENANT_NAME", Text, "realtime-dev", "External id of the tenant"),
+    plain(Tenant, "TENANT_FROM_HOST", Bool, "false", "true: answer only requests whose host begins with the tenant's name, as the original does"),
+    plain(Tenant, "TENANT_MAX_CONCURRENT_USERS", Number, "200", "Sockets with a channel at the same time"),
+    plain(Tenant, "TENANT_MAX_CHANNELS_PER_CLIENT", Number, "100", "Channels of one socket at the same time"),
+    plain(Tenant, "TENANT_MAX_JOINS_PER_SECOND", Number, "100", "Joins a second, averaged over a minute"),
+    plain(Tenant, "TENANT_MAX_EVENTS_PER_SECOND", Number, "100", "Messages a second, averaged over a minute"),
+    plain(Tenant, "TENANT_MAX_BYTES_PER_SECOND", Number, "100000", "Shown by the tenant API, not enforced"),
+    plain(Tenant, "TENANT_MAX_PRESENCE_EVENTS_PER_SECOND", Number, "1000", "Presence events a second, averaged over a minute"),
+    plain(Tenant, "MAX_PAYLOAD_SIZE_IN_KB", Number, "3000", "Largest payload of a broadcast or presence in units of 1000 bytes"),
+    plain(Tenant, "CLIENT_PRESENCE_MAX_CALLS", Number, "5", "Presence calls of one channel within the window below"),
+    plain(Tenant, "CLIENT_PRESENCE_WINDOW_MS", Millis, "30000", "Length of that window"),
+
+    hidden(Keys, "API_JWT_SECRET", Text, "Secret of client tokens and of the tenant API (JWT_SECRET of a Supabase stack)"),
+    hidden(Keys, "API_JWT_SECRET_NEXT", Text, "A second secret for the tenant API while the first is being replaced"),
+    hidden(Keys, "API_JWT_JWKS", Json, "Public keys of client tokens: {\"keys\":[...]}, an array of keys, or one key"),
+    hidden(Keys, "METRICS_JWT_SECRET", Text, "Secret of tokens for /metrics, which is closed when not set"),
+    hidden(Keys, "API_TOKEN_BLOCKLIST", Text, "Tokens the tenant API refuses, separated by commas"),
+    hidden(Keys, "METRICS_TOKEN_BLOCKLIST", Text, "Tokens /metrics refuses, separated by commas"),
+    plain(Keys, "JWT_CLAIM_VALIDATORS", Json, "", "Claims that must have a certain value where present, for example {\"iss\":\"https://auth.example.com\"}"),
+    hidden(Keys, "ANON_KEY", Text, "The key browsers use; only checked against the secret at start"),
+    hidden(Keys, "SERVICE_KEY", Text, "The key of servers; only checked against the secret at start"),
+
+    plain(Sockets, "CONNECT_ERROR_BACKOFF_MS", Millis, "2000", "Delay of the answer to a refused connection"),
+    plain(Sockets, "CHANNEL_ERROR_BACKOFF_MS", Millis, "5000", "Delay of the answer to a refused join; clients give up after 10 s"),
+    plain(Sockets, "NO_CHANNEL_TIMEOUT_IN_MS", Millis, "600000", "How often sockets that left all channels are closed"),
+    plain(Sockets, "IDLE_TIMEOUT_MS", Millis, "60000", "A socket that sends nothing for so long is closed"),
+    plain(Sockets, "OUTBOX_MAX_BYTES", Number, "8388608", "Bytes that may wait for one slow socket before it is closed"),
+    plain(Sockets, "OUTBOX_MAX_FRAMES", Number, "16384", "Frames that may wait for one slow socket before it is closed"),
+
+    plain(Presence, "PRESENCE_LEAVE_GRACE_MS", Millis, "5000", "How long a leave is held back after a connection broke; 0 is the original"),
+
+    plain(Changes, "DELETES", Text, "keys", "keys: deletes go to every matching subscriber, the key only under RLS; authorised: only to whom the row was visible"),
+    plain(Changes, "OLD_RECORD", Text, "proven", "proven: old values under RLS only to whom the old row was visible; original: to whoever sees the new one"),
+    plain(Changes, "POLL_MAX_RECORD_BYTES", Number, "1048576", "Rows larger than this lose their large values"),
+    plain(Changes, "PUBLICATION", Text, "supabase_realtime", "Publication whose tables can be subscribed"),
+    plain(Changes, "SLOT_NAME", Text, "supabase_realtime_replication_slot", "Base name of the replication slot"),
+    plain(Changes, "SLOT_NAME_SUFFIX", Text, "", "Appended to the slot's name after an underscore; set but empty leaves the underscore"),
+    plain(Changes, "SLOT_DURABLE", Bool, "false", "true: keep the slot across restarts, so that nothing is lost; write-ahead log is retained meanwhile"),
+    plain(Changes, "VISIBILITY_CONNECTIONS", Number, "2", "Connections that ask the database who may see a row"),
+    plain(Changes, "STATEMENT_TIMEOUT_MS", Millis, "5000", "Longest run of one statement on the database"),
+
+    plain(Housekeeping, "RUN_JANITOR", Bool, "true", "Drop old partitions of realtime.messages"),
+    plain(Housekeeping, "JANITOR_SCHEDULE_TIMER_IN_MS", Millis, "14400000", "Time between runs"),
+    plain(Housekeeping, "JANITOR_SCHEDULE_RANDOMIZE", Bool, "true", "Vary that time at random"),
+    plain(Housekeeping, "JANITOR_RUN_AFTER_IN_MS", Millis, "600000", "Time from the start to the first run"),
+
+    plain(Logging, "LOG_LEVEL", Text, "info", "debug, info, warning, error or off"),
+    plain(Logging, "LOG_FORMAT", Text, "pretty", "pretty: HH:MM:SS.mmm [level] message; json: one object a line"),
+    plain(Logging, "REGION", Text, "us-east-1", "Where this server is, for the health answer"),
+
+    plain(Development, "DOVETAIL_DATA", Path, ".dovetail", "Folder of dovetail dev: its database and keys"),
+    plain(Development, "PG_BIN_DIR", Path, "", "Folder of the Postgres programs for dovetail dev; searched for when not set"),
+];
+
+/// The text of `.env.example`.
+pub fn env_example() -> String {
+    let mut text = String::from(
+        "# Every setting of dovetail, with its default. All are optional except a database and a key:\n\
+         # DATABASE_URL (or DB_HOST and its kin) and API_JWT_SECRET (or API_JWT_JWKS).\n\
+         # The flag of a setting has the same name: PORT is --port. An empty value counts as not set.\n\
+         # Settings are read at start; to change one, restart the server.\n",
+    );
+    let mut group = None;
+    for setting in SETTINGS {
+        if group != Some(setting.group) {
+            group = Some(setting.group);
+            text.push_str(&format!("\n# --- {} ---\n", setting.group.title()));
+        }
+        let Setting {
+            name,
+            default,
+            help,
+            ..
+        } = setting;
+        text.push_str(&format!("\n# {help}.\n# {name}={default}\n"));
+    }
+    text
+}

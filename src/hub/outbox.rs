@@ -1,0 +1,236 @@
+//! The bounded queue of finished frames in front of one socket.
+//!
+//! Any task pushes; the socket's writer takes everything that is queued and writes it with as few system calls as
+//! possible. The writer is woken only when the queue goes from empty to not empty. A full outbox ends its socket
+//! and frees the queue: a reader that is too slow costs bounded memory and nobody else's time.
+
+use std::mem;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+/// How much one outbox may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of queued frames.
+    pub bytes: usize,
+    /// Number of queued frames.
+    pub frames: usize,
+}
+
+/// Why an outbox takes no more frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// Write what is queued, then a close frame with this code.
+    Code(u16),
+    /// The client did not read: what was queued is gone; close with 1013 if the socket takes it.
+    Overflow,
+    /// The socket is gone; nothing can be written.
+    Gone,
+}
+
+/// See the module.
+pub struct Outbox {
+    limits: Limits,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    frames: Vec<Bytes>,
+    bytes: usize,
+    closing: Option<Closing>,
+    writer: Option<Waker>,
+}
+
+impl Outbox {
+    /// An empty outbox.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Queues a frame. `false` when the socket is closing or just overflowed; never blocks.
+    pub fn push(&self, frame: Bytes) -> bool {
+        let mut state = self.state.lock();
+        if state.closing.is_some() {
+            return false;
+        }
+        // A single frame larger than the limit still goes out when the queue is empty.
+        let full = !state.frames.is_empty()
+            && (state.bytes + frame.len() > self.limits.bytes
+                || state.frames.len() >= self.limits.frames);
+        if full {
+            metrics::counter!(crate::metrics_names::SLOW_CONSUMERS).increment(1);
+            state.frames = Vec::new();
+            state.bytes = 0;
+            return !Self::begin_closing(state, Closing::Overflow);
+        }
+        state.bytes += frame.len();
+        state.frames.push(frame);
+        let writer = if state.frames.len() == 1 {
+            state.writer.take()
+        } else {
+            None
+        };
+        drop(state);
+        if let Some(writer) = writer {
+            writer.wake();
+        }
+        true
+    }
+
+    /// Ends the socket after what is queued has been written. The first reason wins.
+    pub fn close(&self, closing: Closing) {
+        Self::begin_closing(self.state.lock(), closing);
+    }
+
+    fn begin_closing(mut state: parking_lot::MutexGuard<'_, State>, closing: Closing) -> bool {
+        if closing == Closing::Gone {
+            // Nobody will take these any more.
+            state.frames = Vec::new();
+            state.bytes = 0;
+        }
+        if state.closing.is_none() || closing == Closing::Gone {
+            state.closing = Some(closing);
+        }
+        let writer = state.writer.take();
+        drop(state);
+        if let Some(writer) = writer {
+            writer.wake();
+        }
+        true
+    }
+
+    /// Why the outbox is closing, if it is.
+    pub fn closing(&self) -> Option<Closing> {
+        self.state.lock().closing
+    }
+
+    /// Bytes queued and not yet taken by the writer.
+    pub fn queued_bytes(&self) -> usize {
+        self.state.lock().bytes
+    }
+
+    /// Swaps what is queued into `frames` (which must be empty). Ready with `None` while the socket lives, and with
+    /// the reason once it is closing; pending while there is nothing to do. For the one writer of the socket.
+    pub fn poll_take(
+        &self,
+        context: &mut Context<'_>,
+        frames: &mut Vec<Bytes>,
+    ) -> Poll<Option<Closing>> {
+        let mut state = self.state.lock();
+        if state.frames.is_empty() && state.closing.is_none() {
+            let waker = context.waker();
+            if !state
+                .writer
+                .as_ref()
+                .is_some_and(|old| old.will_wake(waker))
+            {
+                state.writer = Some(waker.clone());
+            }
+            return Poll::Pending;
+        }
+        mem::swap(&mut state.frames, frames);
+        state.bytes = 0;
+        Poll::Ready(state.closing)
+    }
+
+    /// Ready once what is queued is no longer worth writing: the client did not read, or the socket is gone. For
+    /// the writer, while the socket takes no more bytes.
+    pub fn poll_gave_up(&self, context: &mut Context<'_>) -> Poll<Closing> {
+        let mut state = self.state.lock();
+        match state.closing {
+            Some(closing @ (Closing::Overflow | Closing::Gone)) => Poll::Ready(closing),
+            _ => {
+                state.writer = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    const LIMITS: Limits = Limits {
+        bytes: 10,
+        frames: 3,
+    };
+
+    fn take(outbox: &Outbox, waker: &Waker) -> Poll<(Vec<Bytes>, Option<Closing>)> {
+        let mut frames = Vec::new();
+        let mut context = Context::from_waker(waker);
+        outbox
+            .poll_take(&mut context, &mut frames)
+            .map(|closing| (frames, closing))
+    }
+
+    #[test]
+    fn the_writer_is_woken_once_for_many_frames() {
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&count));
+        let outbox = Outbox::new(LIMITS);
+        assert!(take(&outbox, &waker).is_pending());
+        for _ in 0..3 {
+            assert!(outbox.push(Bytes::from_static(b"x")));
+        }
+        assert_eq!(count.0.load(Ordering::SeqCst), 1);
+        let Poll::Ready((frames, None)) = take(&outbox, &waker) else {
+            panic!("frames were queued");
+        };
+        assert_eq!(frames.len(), 3);
+    }
+
+    #[test]
+    fn a_full_outbox_closes_and_lets_go_of_its_frames() {
+        let waker = Waker::noop();
+        for frames in [vec![6, 6], vec![1, 1, 1, 1]] {
+            let outbox = Outbox::new(LIMITS);
+            let results: Vec<bool> = frames
+                .iter()
+                .map(|length| outbox.push(Bytes::from(vec![0; *length])))
+                .collect();
+            assert_eq!(results.last(), Some(&false));
+            assert_eq!(outbox.queued_bytes(), 0);
+            let taken = take(&outbox, waker);
+            assert_eq!(taken, Poll::Ready((Vec::new(), Some(Closing::Overflow))));
+            assert!(!outbox.push(Bytes::from_static(b"x")));
+        }
+    }
+
+    #[test]
+    fn a_close_comes_after_what_is_queued_and_the_first_reason_stays() {
+        let outbox = Outbox::new(LIMITS);
+        outbox.push(Bytes::from_static(b"last"));
+        outbox.close(Closing::Code(1012));
+        outbox.close(Closing::Code(1000));
+        let Poll::Ready((frames, closing)) = take(&outbox, Waker::noop()) else {
+            panic!("closing is ready");
+        };
+        assert_eq!(frames, [Bytes::from_static(b"last")]);
+        assert_eq!(closing, Some(Closing::Code(1012)));
+    }
+
+    #[test]
+    fn one_frame_larger_than_the_limit_passes_when_nothing_waits() {
+        let outbox = Outbox::new(LIMITS);
+        assert!(outbox.push(Bytes::from(vec![0; 100])));
+    }
+}

@@ -1,0 +1,283 @@
+//! The registry of topics and the fan-out to their members.
+//!
+//! Lock order: the shard of the registry, then the members of one topic, then an outbox. Publishing takes the shard
+//! only to copy an `Arc`, so it never keeps a join on another topic waiting.
+
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use parking_lot::RwLock;
+
+use super::event::{Event, Frames};
+use super::member::Member;
+
+/// Names a topic inside one tenant: public and private are unrelated namespaces (P-062, P-063).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TopicKey {
+    /// Private namespace.
+    pub private: bool,
+    /// The wire topic, `realtime:` included.
+    pub topic: Arc<str>,
+}
+
+/// All topics of one tenant that have members on this node.
+#[derive(Default)]
+pub struct Hub {
+    topics: DashMap<TopicKey, Arc<Topic>, ahash::RandomState>,
+}
+
+#[derive(Default)]
+struct Topic {
+    members: RwLock<Members>,
+}
+
+/// Slots rather than a list, so that leaving is O(1); holes are filled by the next joins.
+#[derive(Default)]
+struct Members {
+    slots: Vec<Option<Arc<Member>>>,
+    free: Vec<u32>,
+    count: usize,
+    /// The topic left the registry: a join that still holds it must look again.
+    retired: bool,
+}
+
+impl Hub {
+    /// Adds a member to a topic. `before` runs while no message can reach the topic: what it queues for the member
+    /// (the join reply) precedes every message of the topic, and every message published after it is received.
+    pub fn join(
+        self: &Arc<Self>,
+        key: TopicKey,
+        member: Arc<Member>,
+        before: impl FnOnce(),
+    ) -> Membership {
+        loop {
+            let topic = Arc::clone(&self.topics.entry(key.clone()).or_default());
+            let mut members = topic.members.write();
+            if members.retired {
+                continue;
+            }
+            before();
+            let slot = members.insert(member);
+            drop(members);
+            return Membership {
+                hub: Arc::clone(self),
+                key,
+                topic,
+                slot,
+            };
+        }
+    }
+
+    /// Sends to every member of the topic except the one with id `except`; returns how many outboxes took it.
+    pub fn publish(&self, key: &TopicKey, event: Event<'_>, except: Option<u64>) -> usize {
+        let Some(topic) = self.topics.get(key).map(|entry| Arc::clone(&entry)) else {
+            return 0;
+        };
+        topic.publish(key, event, except)
+    }
+
+    /// Number of topics with members.
+    pub fn topics(&self) -> usize {
+        self.topics.len()
+    }
+}
+
+impl Topic {
+    fn publish(&self, key: &TopicKey, event: Event<'_>, except: Option<u64>) -> usize {
+        let frames = Frames::new(event, &key.topic);
+        let members = self.members.read();
+        let mut reached = 0;
+        for member in members.slots.iter().flatten() {
+            if Some(member.id) == except {
+                continue;
+            }
+            if let Some(frame) = frames.get(member.version)
+                && member.send(frame.clone())
+            {
+                reached += 1;
+            }
+        }
+        reached
+    }
+}
+
+impl Members {
+    fn insert(&mut self, member: Arc<Member>) -> u32 {
+        self.count += 1;
+        if let Some(slot) = self.free.pop()
+            && let Some(place) = self.slots.get_mut(slot as usize)
+        {
+            *place = Some(member);
+            return slot;
+        }
+        self.slots.push(Some(member));
+        u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    fn remove(&mut self, slot: u32) {
+        if let Some(place) = self.slots.get_mut(slot as usize)
+            && place.take().is_some()
+        {
+            self.count -= 1;
+            self.free.push(slot);
+        }
+        if self.count == 0 {
+            self.slots = Vec::new();
+            self.free = Vec::new();
+        }
+    }
+}
+
+/// A member's place on a topic; leaving is dropping it.
+pub struct Membership {
+    hub: Arc<Hub>,
+    key: TopicKey,
+    topic: Arc<Topic>,
+    slot: u32,
+}
+
+impl Membership {
+    /// Sends to the other members of the topic, and to the member itself when `except` is `None`.
+    pub fn publish(&self, event: Event<'_>, except: Option<u64>) -> usize {
+        self.topic.publish(&self.key, event, except)
+    }
+
+    /// The topic's name.
+    pub fn key(&self) -> &TopicKey {
+        &self.key
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let empty = {
+            let mut members = self.topic.members.write();
+            members.remove(self.slot);
+            members.count == 0
+        };
+        // Looked at again under the shard's lock: somebody may have joined in between.
+        if empty && let Entry::Occupied(entry) = self.hub.topics.entry(self.key.clone()) {
+            let retired = Arc::ptr_eq(entry.get(), &self.topic) && {
+                let mut members = self.topic.members.write();
+                members.retired = members.count == 0;
+                members.retired
+            };
+            if retired {
+                entry.remove();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::hub::{Limits, Outbox};
+    use crate::protocol::Version;
+
+    fn key(private: bool) -> TopicKey {
+        TopicKey {
+            private,
+            topic: "realtime:room".into(),
+        }
+    }
+
+    fn member(version: Version) -> Arc<Member> {
+        let limits = Limits {
+            bytes: 1 << 30,
+            frames: 1 << 20,
+        };
+        let outbox = Arc::new(Outbox::new(limits));
+        Arc::new(Member::new(
+            "realtime:room".into(),
+            version,
+            "\"1\"",
+            outbox,
+        ))
+    }
+
+    const EVENT: Event<'_> = Event::Text {
+        event: "broadcast",
+        payload: b"{}",
+    };
+
+    #[test]
+    fn the_sender_is_left_out_and_namespaces_do_not_mix() {
+        let hub = Arc::new(Hub::default());
+        let (a, b, c) = (
+            member(Version::V2),
+            member(Version::V1),
+            member(Version::V2),
+        );
+        let at_a = hub.join(key(false), Arc::clone(&a), || {});
+        let _b = hub.join(key(false), Arc::clone(&b), || {});
+        let _c = hub.join(key(true), Arc::clone(&c), || {});
+        assert_eq!(at_a.publish(EVENT, Some(a.id)), 1);
+        assert_eq!(a.outbox.queued_bytes(), 0);
+        assert!(b.outbox.queued_bytes() > 0);
+        assert_eq!(c.outbox.queued_bytes(), 0);
+    }
+
+    #[test]
+    fn a_topic_without_members_leaves_the_registry() {
+        let hub = Arc::new(Hub::default());
+        let first = hub.join(key(false), member(Version::V2), || {});
+        let second = hub.join(key(false), member(Version::V2), || {});
+        drop(first);
+        assert_eq!(hub.topics(), 1);
+        drop(second);
+        assert_eq!(hub.topics(), 0);
+        assert_eq!(hub.publish(&key(false), EVENT, None), 0);
+    }
+
+    #[test]
+    fn a_place_that_was_left_is_used_again() {
+        let hub = Arc::new(Hub::default());
+        let keep = hub.join(key(false), member(Version::V2), || {});
+        for _ in 0..100 {
+            drop(hub.join(key(false), member(Version::V2), || {}));
+        }
+        assert_eq!(keep.topic.members.read().slots.len(), 2);
+    }
+
+    #[test]
+    fn a_v1_member_gets_no_binary_and_no_broken_json() {
+        let hub = Arc::new(Hub::default());
+        let v1 = member(Version::V1);
+        let place = hub.join(key(false), Arc::clone(&v1), || {});
+        for (encoding, payload) in [
+            (crate::protocol::Encoding::Binary, &b"\x01\x02"[..]),
+            (crate::protocol::Encoding::Json, &b"{broken"[..]),
+        ] {
+            let event = Event::UserBroadcast {
+                event: "e",
+                metadata: "",
+                encoding,
+                payload,
+            };
+            assert_eq!(place.publish(event, None), 0);
+        }
+        assert_eq!(place.publish(Event::Raw { payload: b"x" }, None), 0);
+    }
+
+    #[test]
+    fn joins_and_leaves_from_many_threads_lose_nobody() {
+        let hub = Arc::new(Hub::default());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        let member = member(Version::V2);
+                        let place = hub.join(key(false), Arc::clone(&member), || {});
+                        hub.publish(&key(false), EVENT, None);
+                        assert!(member.outbox.queued_bytes() > 0);
+                        drop(place);
+                    }
+                });
+            }
+        });
+        assert_eq!(hub.topics(), 0);
+    }
+}

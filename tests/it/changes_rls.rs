@@ -1,0 +1,1 @@
+//! Nobody gets what row level security hides from them.

@@ -1,0 +1,121 @@
+// What the client tests share: where the server is, tokens, a database session, waiting for events.
+//
+// The environment says where: DOVETAIL_URL, JWT_SECRET, DATABASE_URL, and CONTROL_PORT, a loopback port
+// that takes the one-line order "restart" and answers "done" when the server is ready again.
+import crypto from 'node:crypto'
+import net from 'node:net'
+import pg from 'pg'
+import WebSocket from 'ws'
+import * as latest from '@supabase/supabase-js'
+import * as old from 'supabase-js-239'
+
+const need = (name) => {
+  if (!process.env[name]) throw new Error(`${name} is not set; \`cargo test --test it clients\` sets it`)
+  return process.env[name]
+}
+
+export const url = need('DOVETAIL_URL')
+const secret = need('JWT_SECRET')
+const databaseUrl = need('DATABASE_URL')
+
+const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
+
+/** A token signed with the server's secret; it expires in an hour unless the claims say otherwise. */
+export function mint(claims) {
+  const exp = Math.floor(Date.now() / 1000) + 3600
+  const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ exp, ...claims })}`
+  return `${signed}.${crypto.createHmac('sha256', secret).update(signed).digest('base64url')}`
+}
+
+export const anon = mint({ role: 'anon' })
+export const user = (sub, more = {}) => mint({ role: 'authenticated', sub, ...more })
+
+/** The two ends of the range of client libraries that are promised to work. */
+export const libraries = [
+  { name: 'supabase-js latest', createClient: latest.createClient, vsn: '2.0.0' },
+  { name: 'supabase-js 2.39', createClient: old.createClient, vsn: '1.0.0' },
+]
+
+/** An unmodified client. Without a browser and before Node 22 it has to be given a WebSocket. */
+export function client(t, { createClient }, { token, ...realtime } = {}) {
+  const made = createClient(url, anon, {
+    auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
+    realtime: { transport: WebSocket, ...realtime },
+  })
+  if (token) made.realtime.setAuth(token)
+  t.after(async () => {
+    await made.removeAllChannels()
+    made.realtime.disconnect()
+  })
+  return made
+}
+
+/** Subscribes; resolves at SUBSCRIBED, rejects at an error. */
+export function subscribed(channel) {
+  return new Promise((done, failed) => {
+    channel.subscribe((status, err) => {
+      if (status === 'SUBSCRIBED') done(channel)
+      else if (status !== 'CLOSED') failed(new Error(`${status}: ${err?.message ?? ''}`))
+    })
+  })
+}
+
+/** A list that can be waited on. */
+export class Seen {
+  constructor() { this.items = []; this.waiting = [] }
+  add = (item) => { this.items.push(item); for (const look of this.waiting.splice(0)) look() }
+
+  /** The first item that fits; rejects after 15 seconds. */
+  async until(fits, what = 'an event') {
+    const deadline = Date.now() + 15_000
+    for (;;) {
+      const found = this.items.find(fits)
+      if (found !== undefined) return found
+      const left = deadline - Date.now()
+      if (left <= 0) throw new Error(`${what} did not come; seen: ${JSON.stringify(this.items).slice(0, 2000)}`)
+      let timer
+      await Promise.race([
+        new Promise((r) => this.waiting.push(r)),
+        new Promise((r) => { timer = setTimeout(r, left) }),
+      ])
+      clearTimeout(timer)
+    }
+  }
+}
+
+/** A superuser session, closed when the test ends. */
+export async function database(t) {
+  const session = new pg.Client(databaseUrl)
+  await session.connect()
+  t.after(() => session.end())
+  return session
+}
+
+let number = 0
+/** A name that no other test uses. */
+export const fresh = (what) => `${what}_${process.pid}_${++number}`
+
+/** A table in the publication that both roles may read. With `owned`, only its owner sees a row. */
+export async function table(session, { owned = false } = {}) {
+  const name = fresh('js_notes')
+  await session.query(`create table public.${name} (id int primary key, owner text, v text);
+    grant select on public.${name} to anon, authenticated;
+    alter publication supabase_realtime add table public.${name}`)
+  if (owned) {
+    await session.query(`alter table public.${name} enable row level security;
+      create policy own on public.${name} for select to authenticated
+        using (owner = (select current_setting('request.jwt.claims', true)::jsonb ->> 'sub'))`)
+  }
+  return name
+}
+
+/** Has the server under test stopped and started again. */
+export function restartServer() {
+  return new Promise((done, failed) => {
+    const socket = net.connect(Number(need('CONTROL_PORT')), '127.0.0.1', () => socket.write('restart\n'))
+    socket.on('data', () => { socket.end(); done() })
+    socket.on('error', failed)
+  })
+}
+
+export { WebSocket }

@@ -1,0 +1,121 @@
+//! Replays the recorded conversations of `tests/golden` against the real server: one test per scenario.
+//!
+//! All of them talk to one server on one private Postgres, several at a time, as the original was
+//! recorded. `tests/golden/selected.txt` says which scenarios are played; `docs/compatibility.md` lists
+//! every expectation that is changed on purpose. `cargo test --test golden 5` plays those with a 5 in
+//! the name; `SLOW=3` gives everything three times as long.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod compare;
+mod fill;
+mod frames;
+mod json;
+mod scenario;
+#[path = "../it/support/mod.rs"]
+mod support;
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use tokio::runtime::Runtime;
+use tokio::sync::{Mutex, OnceCell};
+
+use json::Json;
+use scenario::Scenario;
+use support::cluster::{Cluster, Database};
+use support::server::Server;
+
+/// The host that the scenarios connect to; its first label is the tenant.
+const HOST: &str = "realtime-dev.localhost";
+
+/// How many scenarios run at a time unless told otherwise: they mostly wait.
+const AT_A_TIME: usize = 16;
+
+/// The server and the database that all scenarios share.
+pub struct Ground {
+    server: Server,
+    database: Database,
+}
+
+impl Ground {
+    async fn prepare() -> Self {
+        let database = Cluster::shared().await.database().await;
+        let server = Server::with(
+            &database,
+            &[
+                ("TENANT_FROM_HOST", "true"),
+                // The recorded server announces a leave at once.
+                ("PRESENCE_LEAVE_GRACE_MS", "0"),
+            ],
+        )
+        .await;
+        let fixtures = fs::read_to_string(folder().join("fixtures.sql")).expect("fixtures.sql");
+        let client = database.connect().await;
+        client.batch_execute(&fixtures).await.expect("the fixtures");
+        Self { server, database }
+    }
+
+    fn tenant(&self) -> &'static str {
+        HOST.split('.').next().unwrap_or(HOST)
+    }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+/// The scenarios that `selected.txt` names, the longest first.
+fn selected() -> Vec<Scenario> {
+    let list = fs::read_to_string(folder().join("selected.txt")).expect("selected.txt");
+    let names = list
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or("").trim());
+    let mut scenarios: Vec<Scenario> = names
+        .filter(|name| !name.is_empty())
+        .map(|name| {
+            let text = fs::read_to_string(folder().join(format!("{name}.json")));
+            let text = text.unwrap_or_else(|err| panic!("{name}: {err}"));
+            let json = Json::parse(&text).unwrap_or_else(|err| panic!("{name}: {err}"));
+            Scenario {
+                name: name.to_owned(),
+                json,
+            }
+        })
+        .collect();
+    scenarios.sort_by_key(|scenario| std::cmp::Reverse(scenario.length()));
+    scenarios
+}
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_A_TIME);
+    let runtime = Arc::new(Runtime::new().expect("a runtime"));
+    let ground: Arc<OnceCell<Ground>> = Arc::default();
+    let mut locks: HashMap<String, Arc<Mutex<()>>> = HashMap::new();
+    let mut trials = vec![
+        Trial::test("comparison_holds_its_own_rules", || {
+            compare::holds_its_own_rules().map_err(Failed::from)
+        }),
+        Trial::test("filling_in_holds_its_own_rules", || {
+            fill::holds_its_own_rules().map_err(Failed::from)
+        }),
+    ];
+    for scenario in selected() {
+        let runtime = Arc::clone(&runtime);
+        let ground = Arc::clone(&ground);
+        let lock = Arc::clone(locks.entry(scenario.lock()).or_default());
+        trials.push(Trial::test(scenario.name.clone(), move || {
+            runtime.block_on(async {
+                let ground = ground.get_or_init(Ground::prepare).await;
+                let _alone = lock.lock().await;
+                scenario.play(ground).await.map_err(Failed::from)
+            })
+        }));
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    drop(ground);
+    conclusion.exit();
+}
