@@ -89,7 +89,10 @@ impl Worker {
     pub(super) async fn run(mut self) {
         let mut events = Vec::new();
         loop {
-            let tell_at = self.lost.filter(|_| !self.told).map(|lost| lost + SILENT_LOSS);
+            let tell_at = self
+                .lost
+                .filter(|_| !self.told)
+                .map(|lost| lost + SILENT_LOSS);
             tokio::select! {
                 biased;
                 resolved = finished(self.under_way.front_mut()) => self.deliver(resolved).await,
@@ -179,7 +182,9 @@ impl Worker {
             GapReason::SlotStuck => {
                 "Changes may have been missed: the replication slot had to be created again"
             }
-            GapReason::Failover => "Changes may have been missed: the database is not the one it was",
+            GapReason::Failover => {
+                "Changes may have been missed: the database is not the one it was"
+            }
             GapReason::MessageSkipped => "A change was too large to be read and was left out",
         };
         self.tell(Status::Error, message);
@@ -294,7 +299,10 @@ impl Worker {
             confirm: batch.confirm,
         });
         while self.under_way.len() > AHEAD
-            || self.under_way.front().is_some_and(|first| first.resolving.is_none())
+            || self
+                .under_way
+                .front()
+                .is_some_and(|first| first.resolving.is_none())
         {
             let resolved = finished(self.under_way.front_mut()).await;
             self.deliver(resolved).await;
@@ -380,7 +388,10 @@ impl Worker {
     fn tell(&self, status: Status, message: &str) {
         let members: Vec<Arc<Member>> = {
             let index = self.state.index.lock();
-            index.everybody().map(|(subscriber, _)| subscriber.member.clone()).collect()
+            index
+                .everybody()
+                .map(|(subscriber, _)| subscriber.member.clone())
+                .collect()
         };
         for member in members {
             member.system(EXTENSION, status, message);

@@ -8,7 +8,9 @@ use super::changes_support::{World, claims, table};
 async fn insert_update_and_delete_arrive_in_order_with_the_original_shape() {
     let world = World::new("create table public.t (id int primary key, v text)").await;
     let mut a = world.join(&claims("anon", ""), table("t")).await;
-    world.run("insert into t values (1, 'x'); update t set v = 'y'; delete from t").await;
+    world
+        .run("insert into t values (1, 'x'); update t set v = 'y'; delete from t")
+        .await;
     let insert = a.change().await;
     assert_eq!(insert["record"], json!({"id": 1, "v": "x"}));
     assert_eq!(insert["type"], "INSERT");

@@ -9,6 +9,7 @@ mod changes_rls;
 mod changes_support;
 mod clients;
 mod command_line;
+mod decoders_any_bytes;
 mod dev;
 mod embedded_server;
 mod failures;

@@ -93,7 +93,9 @@ impl Link {
             Some(statement) => statement,
             None => {
                 let statement = self.client.prepare(sql).await?;
-                self.statements.lock().insert(sql.to_owned(), statement.clone());
+                self.statements
+                    .lock()
+                    .insert(sql.to_owned(), statement.clone());
                 statement
             }
         };
@@ -110,7 +112,11 @@ struct Cache {
 }
 
 impl Catalog {
-    pub(crate) fn new(options: ConnectOptions, publications: Vec<String>, timeout: Duration) -> Self {
+    pub(crate) fn new(
+        options: ConnectOptions,
+        publications: Vec<String>,
+        timeout: Duration,
+    ) -> Self {
         Self {
             options,
             publications,
@@ -166,17 +172,21 @@ impl Catalog {
             });
             (known.collect::<HashMap<_, _>>(), cache.generation)
         };
-        let mut missing: Vec<&(Arc<str>, u32)> =
-            pairs.iter().filter(|pair| !views.contains_key(*pair)).collect();
+        let mut missing: Vec<&(Arc<str>, u32)> = pairs
+            .iter()
+            .filter(|pair| !views.contains_key(*pair))
+            .collect();
         missing.sort_unstable();
         missing.dedup();
         if !missing.is_empty() {
             let loaded = self.load_views(&missing, generation).await?;
             let mut cache = self.cache.lock();
             if cache.generation == generation {
-                cache
-                    .views
-                    .extend(loaded.iter().map(|(pair, view)| (pair.clone(), view.clone())));
+                cache.views.extend(
+                    loaded
+                        .iter()
+                        .map(|(pair, view)| (pair.clone(), view.clone())),
+                );
             }
             views.extend(loaded);
         }
@@ -185,7 +195,6 @@ impl Catalog {
             .map(|pair| views.get(pair).cloned().flatten())
             .collect())
     }
-
 
     async fn load_views(
         &self,
@@ -218,8 +227,10 @@ impl Catalog {
         let roles: Vec<&str> = asked.iter().map(|(role, _)| &**role).collect();
         let relations: Vec<i64> = asked.iter().map(|(_, oid)| i64::from(*oid)).collect();
         let rows: Vec<RoleRow> = self.json(load::ROLES, &[&roles, &relations]).await?;
-        let rows: HashMap<(&str, u32), &RoleRow> =
-            rows.iter().map(|row| ((row.role.as_str(), row.table), row)).collect();
+        let rows: HashMap<(&str, u32), &RoleRow> = rows
+            .iter()
+            .map(|row| ((row.role.as_str(), row.table), row))
+            .collect();
         let functions: Vec<i64> = tables
             .values()
             .chain(ancestors.values())

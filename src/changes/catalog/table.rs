@@ -48,7 +48,11 @@ pub(crate) struct Column {
 impl Column {
     /// The type as it can be written in any statement; quoted, so that `bit` and `char` do not mean `bit(1)`.
     pub(crate) fn type_sql(&self) -> String {
-        format!("{}.{}", identifier(&self.type_schema), identifier(&self.type_name))
+        format!(
+            "{}.{}",
+            identifier(&self.type_schema),
+            identifier(&self.type_name)
+        )
     }
 }
 
@@ -57,7 +61,11 @@ impl Table {
         let positions = |numbers: &[i16]| -> Vec<usize> {
             numbers
                 .iter()
-                .filter_map(|number| row.columns.iter().position(|column| column.number == *number))
+                .filter_map(|number| {
+                    row.columns
+                        .iter()
+                        .position(|column| column.number == *number)
+                })
                 .collect()
         };
         let key = positions(&row.primary_key);

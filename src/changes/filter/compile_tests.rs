@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+use proptest::prelude::*;
+
 use super::*;
 use crate::changes::filter::{key_of, parse};
 use crate::changes::record::Value;
@@ -384,4 +386,27 @@ fn a_nul_never_reaches_the_database() {
         validation_sql(&condition, &column(oids::INT4), &types()),
         None
     );
+}
+
+proptest! {
+    #[test]
+    fn any_value_is_answered_and_not_inverts_the_answer(
+        type_oid in prop::sample::select(vec![
+            oids::BOOL, oids::INT4, oids::NUMERIC, oids::FLOAT8, oids::TEXT, oids::BPCHAR, oids::BYTEA, oids::TIMESTAMPTZ, MOOD, POSINT,
+        ]),
+        op in prop::sample::select(vec!["eq", "neq", "lt", "gte", "isdistinct", "in"]),
+        // Short texts of the characters these types are made of, so that some are valid and some are equal.
+        literal in "[0-9tf.:+ -]{0,6}|NaN|Infinity|2024-01-0[1-3] 0[0-9]:00:00[+]0[0-2]",
+        value in "[0-9tf.:+ -]{0,6}|NaN|Infinity|2024-01-0[1-3] 0[0-9]:00:00[+]0[0-2]",
+    ) {
+        let literal = if op == "in" { format!("({literal})") } else { literal };
+        let Ok(Compiled::Native(plain)) = compiled(&format!("{op}.{literal}"), type_oid) else { return Ok(()) };
+        let opposite = native(&format!("not.{op}.{literal}"), type_oid);
+        let answer = plain.evaluate(Value::Text(value.as_bytes()));
+        prop_assert_eq!(opposite.evaluate(Value::Text(value.as_bytes())), answer.map(|answer| !answer));
+        if let Some(keys) = plain.index_keys() {
+            let found = key_of(&types(), type_oid, value.as_bytes()).is_some_and(|key| keys.contains(&key));
+            prop_assert_eq!(found, answer == Some(true));
+        }
+    }
 }

@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
@@ -372,5 +373,55 @@ fn json_is_measured_in_the_spacing_of_jsonb() {
         ("{ }", "{}"),
     ] {
         assert_eq!(jsonb_length(compact.as_bytes()), spaced.len());
+    }
+}
+
+/// A tuple of any length: not sent, NULL, or any bytes.
+fn tuples() -> impl Strategy<Value = Vec<Option<Option<Vec<u8>>>>> {
+    prop::collection::vec(
+        prop::option::of(prop::option::of(prop::collection::vec(any::<u8>(), 0..80))),
+        0..5,
+    )
+}
+
+fn values(tuple: &[Option<Option<Vec<u8>>>]) -> Vec<Value<'_>> {
+    tuple
+        .iter()
+        .map(|value| match value {
+            None => Value::Missing,
+            Some(None) => Value::Null,
+            Some(Some(text)) => Value::Text(text),
+        })
+        .collect()
+}
+
+proptest! {
+    #[test]
+    fn any_tuples_give_valid_json_that_names_no_invisible_column(
+        new in tuples(),
+        old in tuples(),
+        shape in any::<u8>(),
+        visible in prop::collection::vec(0..3_usize, 0..4),
+        identity in prop::collection::vec(0..3_usize, 0..4),
+        commit_time in any::<i64>(),
+    ) {
+        let table = table(&identity);
+        let (new, old) = (values(&new), values(&old));
+        let operation = [Operation::Insert, Operation::Update, Operation::Delete][usize::from(shape % 3)];
+        let old = [OldTuple::None, OldTuple::Key(&old), OldTuple::Full(&old)][usize::from(shape / 3 % 3)];
+        let old_values = if shape / 9 % 2 == 0 { OldValues::Identity } else { OldValues::PrimaryKey };
+        let max_bytes = if shape / 18 % 2 == 0 { 0 } else { 1 << 20 };
+        let change = Change { table: &table, operation, commit_time, new: &new, old };
+        let set: ColumnSet = visible.iter().copied().collect();
+        let mut out = Vec::new();
+        write_body(&types(), &change, &View { visible: &set, old_values, max_bytes, prepared: &[] }, &mut out).unwrap();
+        let body: Json = serde_json::from_slice(&out).unwrap();
+        prop_assert_eq!(body.get("record").is_some(), operation != Operation::Delete);
+        prop_assert_eq!(body.get("old_record").is_some(), operation != Operation::Insert);
+        for record in ["record", "old_record"] {
+            for name in body.get(record).and_then(Json::as_object).into_iter().flat_map(|record| record.keys()) {
+                prop_assert!(visible.contains(&table.position(name).unwrap()));
+            }
+        }
     }
 }

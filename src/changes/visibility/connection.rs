@@ -101,7 +101,9 @@ impl Connections {
             queue: Mutex::default(),
             filled: Notify::new(),
         });
-        let runners = (0..count.max(1)).map(|_| tokio::spawn(run(shared.clone()))).collect();
+        let runners = (0..count.max(1))
+            .map(|_| tokio::spawn(run(shared.clone())))
+            .collect();
         Self { shared, runners }
     }
 
@@ -114,7 +116,10 @@ impl Connections {
         let mut parcels: Vec<(Vec<usize>, Vec<Question>)> = Vec::new();
         let mut open: HashMap<(String, Option<Arc<str>>), usize> = HashMap::new();
         for (index, question) in questions.into_iter().enumerate() {
-            let role = question.audience.as_ref().map(|audience| audience.role().clone());
+            let role = question
+                .audience
+                .as_ref()
+                .map(|audience| audience.role().clone());
             let key = (question.statement.name.clone(), role);
             let parcel = match open.get(&key) {
                 Some(parcel) => *parcel,
@@ -210,7 +215,9 @@ async fn run(shared: Arc<Shared>) {
         }
         if let Some(link) = link.clone() {
             let shared = shared.clone();
-            running.push(Box::pin(async move { carry_out(&shared, &link, job).await }));
+            running.push(Box::pin(
+                async move { carry_out(&shared, &link, job).await },
+            ));
         }
     }
 }
@@ -254,10 +261,18 @@ async fn carry_out(shared: &Shared, link: &Link, job: Job) -> bool {
     let prepared = match &first.statement.prepare {
         None => Ok(Ok(true)),
         Some(text) => {
-            let cell = link.prepared.lock().entry(first.statement.name.clone()).or_default().clone();
-            timeout(shared.limit, cell.get_or_try_init(async || prepare(&link.client, text).await))
-                .await
-                .map(|result| result.copied())
+            let cell = link
+                .prepared
+                .lock()
+                .entry(first.statement.name.clone())
+                .or_default()
+                .clone();
+            timeout(
+                shared.limit,
+                cell.get_or_try_init(async || prepare(&link.client, text).await),
+            )
+            .await
+            .map(|result| result.copied())
         }
     };
     let mut answers: Vec<Answer> = Vec::with_capacity(questions.len());
@@ -301,15 +316,16 @@ async fn carry_out(shared: &Shared, link: &Link, job: Job) -> bool {
 /// `Ok(false)`: Postgres does not accept the statement. `Err`: the connection is gone.
 async fn prepare(client: &Client, statement: &str) -> Result<bool, ()> {
     // Under an empty search path names mean here what they meant when the expression was written out.
-    let text = format!(
-        "begin; set local search_path = ''; {statement}; commit"
-    );
+    let text = format!("begin; set local search_path = ''; {statement}; commit");
     match client.batch_execute(&text).await {
         Ok(()) => Ok(true),
         Err(error) if error.as_db_error().is_some() => {
             let code = error.code().map(|code| code.code().to_owned());
             measures::warn_rarely(|| {
-                tracing::warn!(code, "a policy cannot be evaluated on row images; rows are looked up by key instead");
+                tracing::warn!(
+                    code,
+                    "a policy cannot be evaluated on row images; rows are looked up by key instead"
+                );
             });
             client.batch_execute("rollback").await.map_err(|_| ())?;
             Ok(false)
@@ -373,7 +389,11 @@ async fn exchange(client: &Client, questions: &[Question], answers: &mut Vec<Ans
 }
 
 /// The first of `questions` failed with `error`.
-fn failed(error: &tokio_postgres::Error, questions: &[Question], answers: &mut Vec<Answer>) -> bool {
+fn failed(
+    error: &tokio_postgres::Error,
+    questions: &[Question],
+    answers: &mut Vec<Answer>,
+) -> bool {
     let Some(code) = error.code() else {
         return false;
     };
@@ -390,7 +410,10 @@ fn failed(error: &tokio_postgres::Error, questions: &[Question], answers: &mut V
     });
     measures::warn_rarely(|| {
         // Postgres' message may quote values of the row or of the claims, so only its code is logged (G-188).
-        tracing::warn!(code = code.code(), "a visibility question failed; the rows stay hidden from that audience");
+        tracing::warn!(
+            code = code.code(),
+            "a visibility question failed; the rows stay hidden from that audience"
+        );
     });
     true
 }

@@ -118,7 +118,10 @@ impl Postgres {
         for (ask, source) in asks.iter().zip(&sources) {
             let Some(source) = source else { continue };
             for audience in &ask.audiences {
-                let key = (source.statement, if source.shared { 0 } else { audience.id });
+                let key = (
+                    source.statement,
+                    if source.shared { 0 } else { audience.id },
+                );
                 let entry = wanted
                     .entry(key)
                     .or_insert_with(|| (audience.clone(), Vec::new()));
@@ -136,7 +139,9 @@ impl Postgres {
         for (key, (audience, mut positions)) in wanted {
             positions.sort_unstable();
             positions.dedup();
-            let Some(rows) = statements.get(key.0) else { continue };
+            let Some(rows) = statements.get(key.0) else {
+                continue;
+            };
             let arguments = texts.entry((key.0, positions.clone())).or_insert_with(|| {
                 let chosen: Vec<&[Cell<'_>]> = positions
                     .iter()
@@ -157,10 +162,12 @@ impl Postgres {
         let mut unusable: HashSet<(usize, u64)> = HashSet::new();
         for ((key, positions), answer) in order.into_iter().zip(answers) {
             match answer {
-                Answer::Rows(ordinals) => visible.extend(ordinals.iter().filter_map(|(ordinal, _)| {
-                    let position = positions.get((*ordinal as usize).checked_sub(1)?)?;
-                    Some((key.0, key.1, *position))
-                })),
+                Answer::Rows(ordinals) => {
+                    visible.extend(ordinals.iter().filter_map(|(ordinal, _)| {
+                        let position = positions.get((*ordinal as usize).checked_sub(1)?)?;
+                        Some((key.0, key.1, *position))
+                    }))
+                }
                 Answer::Unusable => {
                     unusable.insert(key);
                     if let Some(rows) = statements.get(key.0) {

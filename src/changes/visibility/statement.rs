@@ -148,7 +148,10 @@ pub(crate) fn begin(role: Option<&str>) -> (String, usize) {
 pub(crate) fn execute_arguments(rows: &[&[Cell<'_>]], width: usize) -> String {
     (0..width.max(1))
         .map(|column| {
-            literal(&array(rows.iter().map(|row| row.get(column).copied().unwrap_or(Cell::Null))))
+            literal(&array(
+                rows.iter()
+                    .map(|row| row.get(column).copied().unwrap_or(Cell::Null)),
+            ))
         })
         .collect::<Vec<_>>()
         .join(",")
@@ -182,7 +185,10 @@ pub(crate) fn array<'a>(cells: impl Iterator<Item = Cell<'a>>) -> String {
 fn unnest(count: usize) -> String {
     format!(
         "pg_catalog.unnest({}) with ordinality",
-        (1..=count).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ")
+        (1..=count)
+            .map(|number| format!("${number}"))
+            .collect::<Vec<_>>()
+            .join(", ")
     )
 }
 
@@ -191,7 +197,10 @@ fn text_arrays(count: usize) -> String {
 }
 
 fn numbered(prefix: &str, count: usize) -> String {
-    (0..count).map(|number| format!("{prefix}{number}")).collect::<Vec<_>>().join(", ")
+    (0..count)
+        .map(|number| format!("{prefix}{number}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A quoted name that no column of the table has.
@@ -219,7 +228,13 @@ mod tests {
 
     /// What Postgres' `array_in` makes of our notation, written independently of [`array`].
     fn read_array(text: &str) -> Vec<Option<String>> {
-        let mut chars = text.strip_prefix('{').unwrap().strip_suffix('}').unwrap().chars().peekable();
+        let mut chars = text
+            .strip_prefix('{')
+            .unwrap()
+            .strip_suffix('}')
+            .unwrap()
+            .chars()
+            .peekable();
         let mut items = Vec::new();
         while let Some(first) = chars.next() {
             if first == ',' {
