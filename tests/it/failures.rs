@@ -99,7 +99,7 @@ async fn recovers(server: &Server, sql: &tokio_postgres::Client, client: &Client
 
 #[tokio::test]
 async fn kill_the_walsender() {
-    let database = Cluster::shared().await.database().await;
+    let database = Cluster::shared().await.prepared().await;
     let mut server = Server::start(&database).await;
     let sql = notes(&database).await;
     let client = listening(&server, &sql, 1).await;
@@ -114,7 +114,7 @@ async fn kill_the_walsender() {
 #[tokio::test]
 async fn restart_postgres() {
     let mut cluster = Cluster::start().await;
-    let database = cluster.database().await;
+    let database = cluster.prepared().await;
     let mut server = Server::start(&database).await;
     let sql = notes(&database).await;
     let client = listening(&server, &sql, 1).await;
@@ -144,7 +144,7 @@ async fn restart_postgres() {
 
 #[tokio::test]
 async fn drop_the_slot() {
-    let database = Cluster::shared().await.database().await;
+    let database = Cluster::shared().await.prepared().await;
     let server = Server::with(&database, &[("SLOT_DURABLE", "true")]).await;
     let sql = notes(&database).await;
     let client = listening(&server, &sql, 1).await;
@@ -186,7 +186,7 @@ async fn drop_the_slot() {
 async fn fill_the_network_buffer() {
     const MESSAGES: usize = 3000;
     const SIZE: usize = 20_000;
-    let database = Cluster::shared().await.database().await;
+    let database = Cluster::shared().await.prepared().await;
     let mut server = Server::with(&database, &UNLIMITED).await;
     let hung = Client::connect(&server, &anon()).await;
     hung.join(TOPIC, json!({})).await;
@@ -235,7 +235,7 @@ async fn fill_the_network_buffer() {
 
 #[tokio::test]
 async fn restart_the_server() {
-    let database = Cluster::shared().await.database().await;
+    let database = Cluster::shared().await.prepared().await;
     let mut server = Server::start(&database).await;
     let sql = notes(&database).await;
     let client = listening(&server, &sql, 1).await;
@@ -275,7 +275,7 @@ async fn restart_the_server() {
 #[tokio::test]
 async fn the_server_starts_before_its_database_and_finds_it() {
     let mut cluster = Cluster::start().await;
-    let database = cluster.database().await;
+    let database = cluster.prepared().await;
     cluster.stop(Stop::Fast).await;
     let mut server = Server::unready(&database, &[]);
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -287,19 +287,6 @@ async fn the_server_starts_before_its_database_and_finds_it() {
     cluster.resume().await;
     server.ready().await;
     let client = Client::connect(&server, &anon()).await;
-    let sql = eventually("the publication", || async {
-        let sql = database.connect().await;
-        let found = sql
-            .query(
-                "select from pg_publication where pubname = 'supabase_realtime'",
-                &[],
-            )
-            .await
-            .ok()?;
-        (!found.is_empty()).then_some(sql)
-    })
-    .await;
-    drop(sql);
     let sql = notes(&database).await;
     client.listen(TOPIC, every_note()).await;
     insert(&sql, 1).await;
