@@ -14,7 +14,7 @@ use super::record::{self, Operation, Value};
 use super::resolve::Resolved;
 use super::row::{Fetched, RowChange, sent_position};
 use super::settings::Settings;
-use super::visibility::{Answer, Connections, Question, array};
+use super::visibility::{Answer, Connections, Question, array, unnest_of};
 
 /// For which rows of a batch (by position in `rows`) are the conditions true that Postgres has to evaluate?
 pub(super) fn filter_question(table: &Table, filter: &Filter, rows: &[&RowChange]) -> Question {
@@ -114,8 +114,8 @@ fn over(
         names.push("k".to_owned());
     }
     format!(
-        "select {select}u.o as row_position from pg_catalog.unnest({}) with ordinality as u({}, o)",
-        arrays.join(", "),
+        "select {select}u.o as row_position from {} as u({}, o)",
+        unnest_of(&arrays),
         names.join(", ")
     )
 }

@@ -127,13 +127,18 @@ impl Worker {
             }
             Event::Change(change) => {
                 metrics::counter!(measures::ROWS).increment(1);
+                // A table that is new to the publication must be in the index before its first row is looked up.
+                if self.stale {
+                    self.refresh_if_stale().await;
+                }
                 if self.state.index.lock().concerns(change.relation.oid) {
                     self.push(change).await;
                 }
             }
             Event::Relation(relation) => {
-                // The first description in a stream tells nothing new; another one means that something changed.
-                if !self.described.insert(relation.oid) {
+                // The first description in a stream tells nothing new unless the table is, which would have been announced;
+                // another one means that something changed.
+                if !self.described.insert(relation.oid) || self.announced != Some(true) {
                     self.invalidate().await;
                 }
             }

@@ -89,11 +89,12 @@ pub fn validation_sql(condition: &Condition, column: &Column, types: &Types) -> 
                 _ => type_name(types, base)?,
             };
             let list = format!("{value}::{element}[]");
+            let shown = printed(&list);
             Some(if family.is_some() {
-                format!("SELECT ({list})::pg_catalog.text")
+                format!("SELECT {shown}")
             } else {
                 format!(
-                    "SELECT ({list})::pg_catalog.text, (SELECT pg_catalog.bool_or(e = ANY ({list})) FROM pg_catalog.unnest({list}) AS e)"
+                    "SELECT {shown}, (SELECT pg_catalog.bool_or(e = ANY ({list})) FROM pg_catalog.unnest({list}) AS e)"
                 )
             })
         }
@@ -106,17 +107,23 @@ pub fn validation_sql(condition: &Condition, column: &Column, types: &Types) -> 
         }
         op => {
             let typed = typed_literal(&condition.value, base, types)?;
+            let shown = printed(&typed);
             Some(match (family, operator(op)) {
-                (Some(_), _) => format!("SELECT ({typed})::pg_catalog.text"),
+                (Some(_), _) => format!("SELECT {shown}"),
                 (None, Some(operator)) => {
-                    format!("SELECT ({typed})::pg_catalog.text, {typed} {operator} {typed}")
+                    format!("SELECT {shown}, {typed} {operator} {typed}")
                 }
                 (None, None) => {
-                    format!("SELECT ({typed})::pg_catalog.text, {typed} IS DISTINCT FROM {typed}")
+                    format!("SELECT {shown}, {typed} IS DISTINCT FROM {typed}")
                 }
             })
         }
     }
+}
+
+/// The text a type's output function prints. A cast to text is not it: it says `true` for `t`, and cuts the blanks of `char(n)`.
+fn printed(expression: &str) -> String {
+    format!("pg_catalog.format('%s', {expression})")
 }
 
 /// The part of validation that needs no database.
@@ -270,3 +277,7 @@ fn ends_in_escape(pattern: &str) -> bool {
 fn unknown_type(type_oid: Oid) -> Refusal {
     Refusal::with_code("42704", format!("type with OID {type_oid} does not exist"))
 }
+
+#[cfg(test)]
+#[path = "compile_tests.rs"]
+mod tests;

@@ -68,3 +68,37 @@ fn push_string(out: &mut String, text: &str) {
     }
     out.push('"');
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::changes::filter::parse;
+
+    #[test]
+    fn prints_filters_and_selections_as_the_original() {
+        let shown = |text: &str| describe_filters(&parse(text).unwrap_or_default());
+        assert_eq!(shown(""), "[]");
+        assert_eq!(
+            shown("subject=eq.hey"),
+            r#"[{"subject", "eq", "hey", false}]"#
+        );
+        assert_eq!(shown("id=not.in.(1,2)"), r#"[{"id", "in", "{1,2}", true}]"#);
+        assert_eq!(
+            shown("a=eq.x\"\\#{y"),
+            r##"[{"a", "eq", "x\"\\\#{y", false}]"##
+        );
+        assert_eq!(describe_select(None), "nil");
+        assert_eq!(
+            describe_select(Some(&["id".to_owned(), "details".to_owned()])),
+            r#"["id", "details"]"#
+        );
+    }
+
+    #[test]
+    fn puts_long_lists_on_lines_of_their_own() {
+        let text = format!("a=eq.{0},b=eq.{0}", "x".repeat(40));
+        let shown = describe_filters(&parse(&text).unwrap_or_default());
+        assert!(shown.starts_with("[\n  {\"a\", "), "{shown}");
+        assert_eq!(shown.lines().count(), 4);
+    }
+}

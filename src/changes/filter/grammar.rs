@@ -209,3 +209,7 @@ fn unquoted(value: &str) -> Option<String> {
     }
     None
 }
+
+#[cfg(test)]
+#[path = "grammar_tests.rs"]
+mod tests;

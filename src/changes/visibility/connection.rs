@@ -315,9 +315,9 @@ async fn carry_out(shared: &Shared, link: &Link, job: Job) -> bool {
 
 /// `Ok(false)`: Postgres does not accept the statement. `Err`: the connection is gone.
 async fn prepare(client: &Client, statement: &str) -> Result<bool, ()> {
-    // Under an empty search path names mean here what they meant when the expression was written out.
-    let text = format!("begin; set local search_path = ''; {statement}; commit");
-    match client.batch_execute(&text).await {
+    // Every name in it is qualified. The search path stays what it is when the statement is executed: if it differed,
+    // Postgres would resolve the names again, as the audience, who may not be allowed to (USAGE of a schema).
+    match client.batch_execute(statement).await {
         Ok(()) => Ok(true),
         Err(error) if error.as_db_error().is_some() => {
             let code = error.code().map(|code| code.code().to_owned());
@@ -327,7 +327,6 @@ async fn prepare(client: &Client, statement: &str) -> Result<bool, ()> {
                     "a policy cannot be evaluated on row images; rows are looked up by key instead"
                 );
             });
-            client.batch_execute("rollback").await.map_err(|_| ())?;
             Ok(false)
         }
         Err(_) => Err(()),

@@ -183,13 +183,15 @@ pub(crate) fn array<'a>(cells: impl Iterator<Item = Cell<'a>>) -> String {
 }
 
 fn unnest(count: usize) -> String {
-    format!(
-        "pg_catalog.unnest({}) with ordinality",
-        (1..=count)
-            .map(|number| format!("${number}"))
-            .collect::<Vec<_>>()
-            .join(", ")
-    )
+    let arrays: Vec<String> = (1..=count).map(|number| format!("${number}")).collect();
+    unnest_of(&arrays)
+}
+
+/// Several arrays side by side, with their positions. With several arguments `unnest` is syntax rather than a function,
+/// and must not be qualified.
+pub(crate) fn unnest_of(arrays: &[String]) -> String {
+    let schema = if arrays.len() == 1 { "pg_catalog." } else { "" };
+    format!("{schema}unnest({}) with ordinality", arrays.join(", "))
 }
 
 fn text_arrays(count: usize) -> String {
