@@ -30,7 +30,9 @@ fn main() {
         topic: "realtime:bench".into(),
     };
     let hub = Arc::new(Hub::default());
-    let outboxes: Vec<Arc<Outbox>> = (0..MEMBERS).map(|_| Arc::new(Outbox::new(limits))).collect();
+    let outboxes: Vec<Arc<Outbox>> = (0..MEMBERS)
+        .map(|_| Arc::new(Outbox::new(limits)))
+        .collect();
     let members: Vec<Membership> = outboxes
         .iter()
         .map(|outbox| {

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::catalog::{Table, identifier, literal};
+use super::catalog::{Generated, Table, identifier, literal};
 use super::condition::Filter;
 use super::filter::parse_array;
 use super::image::{Cell, Image};
@@ -40,14 +40,25 @@ pub(super) fn filter_question(table: &Table, filter: &Filter, rows: &[&RowChange
         .map(|row| {
             let aligned = row.aligned(&table.shape, &nothing, &nothing);
             let change = aligned.change(row, &table.shape);
-            columns.iter().all(|column| change.filter_value(*column) != Value::Missing)
+            columns
+                .iter()
+                .all(|column| change.filter_value(*column) != Value::Missing)
         })
         .collect();
     let known = format!(
         "'{{{}}}'::pg_catalog.bool[]",
-        known.iter().map(|known| if *known { "t" } else { "f" }).collect::<Vec<_>>().join(",")
+        known
+            .iter()
+            .map(|known| if *known { "t" } else { "f" })
+            .collect::<Vec<_>>()
+            .join(",")
     );
-    let source = over(table, &columns.into_iter().collect::<Vec<_>>(), &values, Some(&known));
+    let source = over(
+        table,
+        &columns.into_iter().collect::<Vec<_>>(),
+        &values,
+        Some(&known),
+    );
     Question::plain(format!(
         "select row_position from ({source}) as r where row_known and ({})",
         filter.expression("r")
@@ -65,7 +76,7 @@ fn texts(answer: Answer) -> Vec<(usize, Option<String>)> {
             .into_iter()
             .filter_map(|(position, text)| Some(((position as usize).checked_sub(1)?, text)))
             .collect(),
-        Answer::Unusable | Answer::Failed => Vec::new(),
+        Answer::Unusable | Answer::Raised | Answer::Failed => Vec::new(),
     }
 }
 
@@ -117,7 +128,11 @@ enum Side {
 }
 
 /// Completes the rows of a batch.
-pub(super) async fn complete(connections: &Connections, settings: &Settings, rows: &mut [Resolved]) {
+pub(super) async fn complete(
+    connections: &Connections,
+    settings: &Settings,
+    rows: &mut [Resolved],
+) {
     let mut tables: HashMap<u32, Arc<Table>> = HashMap::new();
     for row in rows.iter_mut() {
         for group in row.groups.iter().filter(|group| !group.error) {
@@ -139,18 +154,23 @@ pub(super) async fn complete(connections: &Connections, settings: &Settings, row
 
 /// Cheap: is there a column that is not in the stream, or whose JSON only Postgres knows?
 fn needs_anything(table: &Table, row: &RowChange) -> bool {
-    table.shape.columns.iter().enumerate().any(|(position, column)| {
-        if !record::can_render(&table.types, column.type_oid) {
-            return true;
-        }
-        match sent_position(&row.relation, position, &column.name) {
-            None => column.generated,
-            Some(index) => row
-                .new
-                .as_ref()
-                .is_some_and(|new| new.get(index) == Some(crate::pgoutput::Value::Unchanged)),
-        }
-    })
+    table
+        .shape
+        .columns
+        .iter()
+        .enumerate()
+        .any(|(position, column)| {
+            if !record::can_render(&table.types, column.type_oid) {
+                return true;
+            }
+            match sent_position(&row.relation, position, &column.name) {
+                None => column.generated,
+                Some(index) => row
+                    .new
+                    .as_ref()
+                    .is_some_and(|new| new.get(index) == Some(crate::pgoutput::Value::Unchanged)),
+            }
+        })
 }
 
 /// Large values that were not sent, by key, while the row still is what the transaction left behind.
@@ -205,9 +225,17 @@ async fn fetch_unchanged(
                 .collect()
         })
         .collect();
-    let xids: Vec<String> = wanted.iter().map(|(_, image)| image.xid.to_string()).collect();
+    let xids: Vec<String> = wanted
+        .iter()
+        .map(|(_, image)| image.xid.to_string())
+        .collect();
     let xids = literal(&array(xids.iter().map(|xid| Cell::Text(xid))));
-    let source = over(table, &table.key, &values, Some(&format!("{xids}::pg_catalog.text[]")));
+    let source = over(
+        table,
+        &table.key,
+        &values,
+        Some(&format!("{xids}::pg_catalog.text[]")),
+    );
     let join: Vec<String> = table
         .key
         .iter()
@@ -246,15 +274,18 @@ async fn fetch_unchanged(
             else {
                 continue;
             };
-            let outer = text.and_then(|text| parse_array(&text).ok()).unwrap_or_default();
+            let outer = text
+                .and_then(|text| parse_array(&text).ok())
+                .unwrap_or_default();
             for (column, value) in columns.iter().zip(outer) {
                 // No value: too large. An array of one: the value, or NULL.
                 if let Some(inner) = value.and_then(|text| parse_array(&text).ok())
                     && let Some(value) = inner.into_iter().next()
                 {
-                    values
-                        .new
-                        .push((*column, value.map(|value| value.into_bytes().into_boxed_slice())));
+                    values.new.push((
+                        *column,
+                        value.map(|value| value.into_bytes().into_boxed_slice()),
+                    ));
                 }
             }
         }
@@ -263,19 +294,22 @@ async fn fetch_unchanged(
 
 /// Generated columns, from the others.
 async fn compute_generated(connections: &Connections, table: &Table, rows: &mut [Resolved]) {
-    let generated: Vec<(usize, &str)> = table
+    let generated: Vec<(usize, &Generated)> = table
         .columns
         .iter()
         .enumerate()
-        .filter_map(|(position, column)| Some((position, column.generated.as_deref()?)))
+        .filter_map(|(position, column)| Some((position, column.generated.as_ref()?)))
         .collect();
     if generated.is_empty() {
         return;
     }
-    let inputs: Vec<usize> = (0..table.columns.len())
-        .filter(|position| table.columns.get(*position).is_some_and(|column| column.generated.is_none()))
+    let inputs: BTreeSet<usize> = generated
+        .iter()
+        .flat_map(|(_, generated)| generated.reads.iter().copied())
         .collect();
-    let mut wanted: Vec<(usize, Side)> = Vec::new();
+    let inputs: Vec<usize> = inputs.into_iter().collect();
+    // Per row: where it is, and which generated columns can be computed from what is known.
+    let mut wanted: Vec<(usize, Side, Vec<bool>)> = Vec::new();
     let mut values: Vec<Vec<Option<String>>> = Vec::new();
     for (number, row) in rows.iter().enumerate() {
         let Some(known) = row.values.get(&table.oid) else {
@@ -298,10 +332,17 @@ async fn compute_generated(connections: &Connections, table: &Table, rows: &mut 
                 Side::New => change.new_value(column),
                 Side::Old => change.old_value(column),
             };
-            // A column that is not there (a publication may leave some out) must not shine through an expression.
-            if generated.iter().all(|(column, _)| of(*column) != Value::Missing)
-                || inputs.iter().any(|column| of(*column) == Value::Missing)
-            {
+            let computable: Vec<bool> = generated
+                .iter()
+                .map(|(column, generated)| {
+                    of(*column) == Value::Missing
+                        && generated
+                            .reads
+                            .iter()
+                            .all(|read| of(*read) != Value::Missing)
+                })
+                .collect();
+            if !computable.contains(&true) {
                 continue;
             }
             values.push(
@@ -313,16 +354,19 @@ async fn compute_generated(connections: &Connections, table: &Table, rows: &mut 
                     })
                     .collect(),
             );
-            wanted.push((number, side));
+            wanted.push((number, side, computable));
         }
     }
     if wanted.is_empty() {
         return;
     }
-    let source = over(table, &inputs, &values, None);
+    // The dummy keeps the list of arrays from being empty.
+    let known = literal(&array(values.iter().map(|_| Cell::Null)));
+    let known = format!("{known}::pg_catalog.text[]");
+    let source = over(table, &inputs, &values, Some(&known));
     let parts: Vec<String> = generated
         .iter()
-        .map(|(_, expression)| format!("({expression})::pg_catalog.text"))
+        .map(|(_, generated)| format!("({})::pg_catalog.text", generated.expression))
         .collect();
     let question = Question::plain(format!(
         "select row_position, (array[{}])::pg_catalog.text from ({source}) as {}",
@@ -331,7 +375,7 @@ async fn compute_generated(connections: &Connections, table: &Table, rows: &mut 
     ));
     for answer in connections.ask(vec![question]).await {
         for (position, text) in texts(answer) {
-            let Some((number, side)) = wanted.get(position) else {
+            let Some((number, side, computable)) = wanted.get(position) else {
                 continue;
             };
             let Some(known) = rows
@@ -340,13 +384,19 @@ async fn compute_generated(connections: &Connections, table: &Table, rows: &mut 
             else {
                 continue;
             };
-            let computed = text.and_then(|text| parse_array(&text).ok()).unwrap_or_default();
+            let computed = text
+                .and_then(|text| parse_array(&text).ok())
+                .unwrap_or_default();
             let side: &mut Fetched = match side {
                 Side::New => &mut known.new,
                 Side::Old => &mut known.old,
             };
-            for ((column, _), value) in generated.iter().zip(computed) {
-                side.push((*column, value.map(|value| value.into_bytes().into_boxed_slice())));
+            let computed = generated.iter().zip(computed).zip(computable);
+            for (((column, _), value), _) in computed.filter(|(_, computable)| **computable) {
+                side.push((
+                    *column,
+                    value.map(|value| value.into_bytes().into_boxed_slice()),
+                ));
             }
         }
     }
@@ -378,9 +428,11 @@ async fn render(connections: &Connections, table: &Table, rows: &mut [Resolved])
         for (column, sql) in &columns {
             for value in [change.new_value(*column), change.old_value(*column)] {
                 let Value::Text(text) = value else { continue };
-                let known = places.iter().rev().take(2).any(|(of, at, known)| {
-                    *of == number && at == column && **known == *text
-                });
+                let known = places
+                    .iter()
+                    .rev()
+                    .take(2)
+                    .any(|(of, at, known)| *of == number && at == column && **known == *text);
                 let Ok(text) = std::str::from_utf8(text) else {
                     continue;
                 };
@@ -394,7 +446,9 @@ async fn render(connections: &Connections, table: &Table, rows: &mut [Resolved])
                 } else {
                     sql.to_owned()
                 };
-                questions.push(Question::plain(format!("select 1, ({value})::pg_catalog.text")));
+                questions.push(Question::plain(format!(
+                    "select 1, ({value})::pg_catalog.text"
+                )));
                 places.push((number, *column, text.as_bytes().into()));
             }
         }
@@ -408,7 +462,9 @@ async fn render(connections: &Connections, table: &Table, rows: &mut [Resolved])
             .get_mut(number)
             .and_then(|row| row.values.get_mut(&table.oid))
         {
-            known.rendered.push((column, text, json.into_bytes().into_boxed_slice()));
+            known
+                .rendered
+                .push((column, text, json.into_bytes().into_boxed_slice()));
         }
     }
 }

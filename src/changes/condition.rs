@@ -35,7 +35,10 @@ impl Hash for Filter {
 
 impl Filter {
     /// Compiles conditions whose values are canonical.
-    pub(crate) fn compile(table: &Table, conditions: &[(usize, Condition)]) -> Result<Self, Refusal> {
+    pub(crate) fn compile(
+        table: &Table,
+        conditions: &[(usize, Condition)],
+    ) -> Result<Self, Refusal> {
         let mut filter = Self {
             identity: Vec::with_capacity(conditions.len()),
             native: Vec::new(),
@@ -54,7 +57,10 @@ impl Filter {
                     let keys = native.index_keys().map(<[Key]>::to_vec);
                     // The shortest list of keys is the best guess at the rarest rows.
                     let shorter = |keys: &Vec<Key>| {
-                        filter.key.as_ref().is_none_or(|(_, best)| keys.len() < best.len())
+                        filter
+                            .key
+                            .as_ref()
+                            .is_none_or(|(_, best)| keys.len() < best.len())
                     };
                     if let Some(keys) = keys.filter(shorter) {
                         filter.key = Some((*position, keys));
@@ -70,7 +76,9 @@ impl Filter {
 
     /// The column whose values decide, and the values that pass.
     pub(crate) fn key(&self) -> Option<(usize, &[Key])> {
-        self.key.as_ref().map(|(column, keys)| (*column, keys.as_slice()))
+        self.key
+            .as_ref()
+            .map(|(column, keys)| (*column, keys.as_slice()))
     }
 
     /// Do the conditions hold that can be evaluated here?
@@ -106,5 +114,9 @@ pub(crate) fn key_of(table: &Table, column: usize, change: &Change<'_>) -> Optio
     let Value::Text(text) = change.filter_value(column) else {
         return None;
     };
-    filter::key_of(&table.types, table.shape.columns.get(column)?.type_oid, text)
+    filter::key_of(
+        &table.types,
+        table.shape.columns.get(column)?.type_oid,
+        text,
+    )
 }

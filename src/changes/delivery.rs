@@ -85,32 +85,43 @@ fn payload(ids: &[u64], body: &[u8], legacy: bool) -> Vec<u8> {
 /// Selectable ∩ (selected ∪ key) ∩ published (§2.11, §2.17).
 fn visible(row: &Resolved, group: &Group) -> ColumnSet {
     let table = &group.view.table;
-    let published = |position: usize, name: &str| {
-        sent_position(&row.row.relation, position, name).is_some()
-    };
+    let published =
+        |position: usize, name: &str| sent_position(&row.row.relation, position, name).is_some();
     // A publication with a column list hides what generated columns are made of, and so the columns themselves.
-    let complete = table
-        .columns
-        .iter()
-        .enumerate()
-        .all(|(position, column)| column.generated.is_some() || published(position, &column.name));
+    let complete =
+        table.columns.iter().enumerate().all(|(position, column)| {
+            column.generated.is_some() || published(position, &column.name)
+        });
     table
         .columns
         .iter()
         .enumerate()
         .filter(|(position, column)| {
-            let selected = group.select.as_ref().is_none_or(|select| {
-                select.contains(&column.name) || table.key.contains(position)
-            });
+            let selected = group
+                .select
+                .as_ref()
+                .is_none_or(|select| select.contains(&column.name) || table.key.contains(position));
             let carried =
                 published(*position, &column.name) || (column.generated.is_some() && complete);
-            selected && carried && group.view.selectable.get(*position).copied().unwrap_or(false)
+            selected
+                && carried
+                && group
+                    .view
+                    .selectable
+                    .get(*position)
+                    .copied()
+                    .unwrap_or(false)
         })
         .map(|(position, _)| position)
         .collect()
 }
 
-fn render(row: &Resolved, group: &Group, visible: &ColumnSet, max_bytes: usize) -> Option<Arc<[u8]>> {
+fn render(
+    row: &Resolved,
+    group: &Group,
+    visible: &ColumnSet,
+    max_bytes: usize,
+) -> Option<Arc<[u8]>> {
     let table = &group.view.table;
     let mut body = Vec::with_capacity(256 + row.row.size() * 2);
     if group.error {
@@ -148,12 +159,16 @@ fn render(row: &Resolved, group: &Group, visible: &ColumnSet, max_bytes: usize) 
             let without: ColumnSet = (0..table.columns.len())
                 .filter(|position| visible.contains(*position))
                 .filter(|position| {
-                    table.shape.columns.get(*position).is_some_and(|column| {
-                        record::can_render(&table.types, column.type_oid)
-                    })
+                    table
+                        .shape
+                        .columns
+                        .get(*position)
+                        .is_some_and(|column| record::can_render(&table.types, column.type_oid))
                 })
                 .collect();
-            measures::warn_rarely(|| tracing::warn!(%error, "a column could not be rendered and is left out"));
+            measures::warn_rarely(
+                || tracing::warn!(%error, "a column could not be rendered and is left out"),
+            );
             view.visible = &without;
             body.clear();
             record::write_body(&table.types, &change, &view, &mut body).ok()?;

@@ -65,33 +65,48 @@ impl Request {
     pub(crate) fn read(params: &Map<String, Value>) -> Result<Self, String> {
         let select = match params.get("select") {
             Some(Value::String(_)) => {
-                return Err("Error parsing `select` params: expected a list of column name strings, \
+                return Err(
+                    "Error parsing `select` params: expected a list of column name strings, \
                             e.g. select: [\"col1\", \"col2\"]"
-                    .to_owned());
+                        .to_owned(),
+                );
             }
             Some(Value::Array(names)) => {
-                let mut names: Vec<String> =
-                    names.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+                let mut names: Vec<String> = names
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .map(str::to_owned)
+                    .collect();
                 names.sort_unstable();
                 (!names.is_empty()).then(|| names.into())
             }
             _ => None,
         };
-        let keys = (params.get("schema"), params.get("table"), params.get("filter"));
+        let keys = (
+            params.get("schema"),
+            params.get("table"),
+            params.get("filter"),
+        );
         let (schema, table, text) = match keys {
-            (Some(Value::String(schema)), Some(Value::String(table)), Some(Value::String(text))) => {
-                (schema.as_str(), table.as_str(), text.as_str())
+            (
+                Some(Value::String(schema)),
+                Some(Value::String(table)),
+                Some(Value::String(text)),
+            ) => (schema.as_str(), table.as_str(), text.as_str()),
+            (Some(Value::String(schema)), Some(Value::String(table)), None) => {
+                (schema.as_str(), table.as_str(), "")
             }
-            (Some(Value::String(schema)), Some(Value::String(table)), None) => (schema.as_str(), table.as_str(), ""),
             (Some(Value::String(schema)), None, None) => (schema.as_str(), "*", ""),
             (None, Some(Value::String(table)), None) => ("public", table.as_str(), ""),
             _ => return Err(no_params(params)),
         };
         let conditions = filter::parse(text).map_err(|error| error.to_string())?;
         if select.is_some() && (schema == "*" || table == "*") {
-            return Err("Column selection is not supported for wildcard subscriptions. \
+            return Err(
+                "Column selection is not supported for wildcard subscriptions. \
                         Provide an explicit schema and table name."
-                .to_owned());
+                    .to_owned(),
+            );
         }
         Ok(Self {
             wanted: Wanted::read(params.get("event")),
@@ -204,7 +219,11 @@ mod tests {
 
     #[test]
     fn key_combinations_mean_what_the_original_makes_of_them() {
-        let of = |entry| read(entry).map(|request| (request.schema, request.table)).ok();
+        let of = |entry| {
+            read(entry)
+                .map(|request| (request.schema, request.table))
+                .ok()
+        };
         let pair = |schema: &str, table: &str| Some((schema.to_owned(), table.to_owned()));
         assert_eq!(of(json!({"schema": "s", "table": "t"})), pair("s", "t"));
         assert_eq!(of(json!({"schema": "s"})), pair("s", "*"));
@@ -224,7 +243,10 @@ mod tests {
     #[test]
     fn a_refusal_shows_the_entry_unless_it_carries_a_token() {
         let message = read(json!({"event": "*", "filter": null})).unwrap_err();
-        assert!(message.ends_with("to: %{\"event\" => \"*\", \"filter\" => nil}"), "{message}");
+        assert!(
+            message.ends_with("to: %{\"event\" => \"*\", \"filter\" => nil}"),
+            "{message}"
+        );
         let message = read(json!({"event": "*", "user_token": "secret"})).unwrap_err();
         assert!(message.ends_with("to: <redacted>"), "{message}");
     }
@@ -243,7 +265,13 @@ mod tests {
     #[test]
     fn a_selection_needs_a_named_table() {
         let message = read(json!({"schema": "s", "select": ["id"]})).unwrap_err();
-        assert!(message.starts_with("Column selection is not supported"), "{message}");
-        assert_eq!(read(json!({"schema": "s", "select": [5]})).unwrap().select, None);
+        assert!(
+            message.starts_with("Column selection is not supported"),
+            "{message}"
+        );
+        assert_eq!(
+            read(json!({"schema": "s", "select": [5]})).unwrap().select,
+            None
+        );
     }
 }

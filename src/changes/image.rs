@@ -42,7 +42,12 @@ pub(crate) struct Image {
 
 impl Image {
     /// The row a transaction left behind.
-    pub(crate) fn new(relation: Arc<Relation>, tuple: Tuple, old: Option<&Tuple>, xid: u32) -> Self {
+    pub(crate) fn new(
+        relation: Arc<Relation>,
+        tuple: Tuple,
+        old: Option<&Tuple>,
+        xid: u32,
+    ) -> Self {
         Self {
             relation,
             tuple,

@@ -17,9 +17,9 @@ use smallvec::SmallVec;
 use super::catalog::{Table, View};
 use super::condition::{Filter, Key, key_of};
 use super::entry::Wanted;
-use super::row::RowChange;
 use super::plan::Plan;
 use super::record::Operation;
+use super::row::RowChange;
 use super::visibility::Audience;
 use crate::hub::Member;
 
@@ -123,7 +123,9 @@ impl Index {
 
     /// Everybody, with the plan they were added by.
     pub(crate) fn everybody(&self) -> impl Iterator<Item = (&Arc<Subscriber>, &Arc<Plan>)> {
-        self.subscribers.values().map(|(subscriber, plan)| (subscriber, plan))
+        self.subscribers
+            .values()
+            .map(|(subscriber, plan)| (subscriber, plan))
     }
 
     /// Adds a subscriber; replaces its plan if it is there.
@@ -133,7 +135,10 @@ impl Index {
             self.next_group += 1;
             let fresh = self.next_group;
             let targets = self.sources.entry(planned.source).or_default();
-            let target = match targets.iter().position(|target| target.table.oid == planned.table.oid) {
+            let target = match targets
+                .iter()
+                .position(|target| target.table.oid == planned.table.oid)
+            {
                 Some(position) => targets.get_mut(position),
                 None => {
                     targets.push(Target::new(planned.table.clone()));
@@ -145,7 +150,8 @@ impl Index {
                 target.add(fresh, subscriber, &planned.filter, planned.binding.clone());
             }
         }
-        self.subscribers.insert(subscriber.id, (subscriber.clone(), plan.clone()));
+        self.subscribers
+            .insert(subscriber.id, (subscriber.clone(), plan.clone()));
     }
 
     /// Removes a subscriber, if it is there.
@@ -157,7 +163,10 @@ impl Index {
             let Some(targets) = self.sources.get_mut(&planned.source) else {
                 continue;
             };
-            for target in targets.iter_mut().filter(|target| target.table.oid == planned.table.oid) {
+            for target in targets
+                .iter_mut()
+                .filter(|target| target.table.oid == planned.table.oid)
+            {
                 target.remove(&subscriber, &planned.filter);
             }
             targets.retain(|target| !target.groups.is_empty());
@@ -184,7 +193,12 @@ impl Index {
     /// The groups whose filter `row` passes, as far as it can be said here. Nothing is copied for a row nobody wants.
     pub(crate) fn matches(&mut self, row: &RowChange, views: &Views, hits: &mut Vec<Hit>) {
         let nothing = Vec::new();
-        for target in self.sources.get_mut(&row.relation.oid).into_iter().flatten() {
+        for target in self
+            .sources
+            .get_mut(&row.relation.oid)
+            .into_iter()
+            .flatten()
+        {
             let table = target.table.clone();
             let denied = row.operation != Operation::Delete
                 && target.roles.keys().any(|role| {
@@ -203,7 +217,9 @@ impl Index {
             let change = aligned.change(row, &target.table.shape);
             let mut candidates: SmallVec<[u64; 8]> = target.scanned.iter().copied().collect();
             for (column, keys) in &target.keyed {
-                if let Some(groups) = key_of(&target.table, *column, &change).and_then(|key| keys.get(&key)) {
+                if let Some(groups) =
+                    key_of(&target.table, *column, &change).and_then(|key| keys.get(&key))
+                {
                     candidates.extend(groups.iter().copied());
                 }
             }
@@ -244,7 +260,13 @@ impl Target {
         }
     }
 
-    fn add(&mut self, fresh: u64, subscriber: &Arc<Subscriber>, filter: &Arc<Filter>, binding: Binding) {
+    fn add(
+        &mut self,
+        fresh: u64,
+        subscriber: &Arc<Subscriber>,
+        filter: &Arc<Filter>,
+        binding: Binding,
+    ) {
         let id = *self.by_filter.entry(filter.clone()).or_insert(fresh);
         if id == fresh {
             match filter.key() {
@@ -272,7 +294,10 @@ impl Target {
             })
             .bindings
             .push(binding);
-        *self.roles.entry(subscriber.audience.role().clone()).or_default() += 1;
+        *self
+            .roles
+            .entry(subscriber.audience.role().clone())
+            .or_default() += 1;
     }
 
     fn remove(&mut self, subscriber: &Arc<Subscriber>, filter: &Arc<Filter>) {

@@ -30,7 +30,9 @@ pub(super) fn hidden(rows: usize) {
 /// Runs `warn` at most once a second.
 pub(super) fn warn_rarely(warn: impl FnOnce()) {
     static LAST: AtomicU64 = AtomicU64::new(0);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs());
     if LAST.swap(now, Ordering::Relaxed) != now {
         warn();
     }

@@ -186,7 +186,7 @@ impl Changes {
             }
         }
         let requested = Arc::new(requested);
-        match self.state.planner.plan(&requested, &claims.role, true).await {
+        match self.state.plan(&requested, &claims.role).await {
             Ok(plan) => Ok(Prepared {
                 warnings: if self.state.resolver.settings.warnings {
                     plan.warnings.clone()
@@ -198,9 +198,14 @@ impl Changes {
             }),
             Err(Failure::Refused(message)) => Err(Refused::entries(message)),
             Err(Failure::Catalog(error)) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a subscription could not be validated");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a subscription could not be validated"
+                );
                 let message = match error {
-                    catalog::Error::Timeout => "{:error, \"Too many database timeouts\"}".to_owned(),
+                    catalog::Error::Timeout => {
+                        "{:error, \"Too many database timeouts\"}".to_owned()
+                    }
                     other => format!("The database could not be asked: {other}"),
                 };
                 Err(Refused {

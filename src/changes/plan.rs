@@ -136,9 +136,7 @@ impl Planner {
             published
                 .iter()
                 .filter(|table| request.matches(&table.schema, &table.name))
-                .filter(|table| {
-                    !table.root_only || (request.table != "*" && request.schema != "*")
-                })
+                .filter(|table| !table.root_only || (request.table != "*" && request.schema != "*"))
                 .collect()
         };
         let mut pairs: Vec<(Arc<str>, u32)> = Vec::new();
@@ -211,7 +209,11 @@ impl Planner {
         let table = &view.table;
         let selectable = |name: &str| {
             let position = table.position(name)?;
-            view.selectable.get(position).copied().unwrap_or(false).then_some(position)
+            view.selectable
+                .get(position)
+                .copied()
+                .unwrap_or(false)
+                .then_some(position)
         };
         let mut conditions = request.conditions.clone();
         conditions.sort_unstable();

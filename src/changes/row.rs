@@ -81,7 +81,12 @@ impl RowChange {
     /// The row as the transaction found it, as far as it was sent.
     pub(crate) fn old_image(&self) -> Option<Image> {
         let old = self.old.as_ref()?;
-        Some(Image::old(self.relation.clone(), old.tuple.clone(), old.kind, self.xid))
+        Some(Image::old(
+            self.relation.clone(),
+            old.tuple.clone(),
+            old.kind,
+            self.xid,
+        ))
     }
 
     /// An old row was sent, and more of it than the primary key.
@@ -151,10 +156,17 @@ fn align<'a>(
 
 /// Where the stream has a column; mostly at the same position.
 pub(crate) fn sent_position(relation: &Relation, hint: usize, name: &str) -> Option<usize> {
-    if relation.columns.get(hint).is_some_and(|column| &*column.name == name) {
+    if relation
+        .columns
+        .get(hint)
+        .is_some_and(|column| &*column.name == name)
+    {
         return Some(hint);
     }
-    relation.columns.iter().position(|column| &*column.name == name)
+    relation
+        .columns
+        .iter()
+        .position(|column| &*column.name == name)
 }
 
 fn value(value: pgoutput::Value<'_>) -> Value<'_> {

@@ -23,7 +23,10 @@ fn authenticated(n: usize) -> Arc<Claims> {
 
 /// A channel on `t` and on `mark`.
 async fn watch(world: &World, claims: &Arc<Claims>) -> Channel {
-    let mut channel = world.join_all(claims, &[table("t"), table("mark")]).await.unwrap();
+    let mut channel = world
+        .join_all(claims, &[table("t"), table("mark")])
+        .await
+        .unwrap();
     channel.skip_warnings = true;
     channel
 }
@@ -31,12 +34,18 @@ async fn watch(world: &World, claims: &Arc<Claims>) -> Channel {
 /// What arrived, short: operation and row.
 async fn seen(world: &World, channels: &mut [&mut Channel]) -> Vec<Vec<Value>> {
     let mark = next_mark();
-    world.run(&format!("insert into mark values ({mark})")).await;
+    world
+        .run(&format!("insert into mark values ({mark})"))
+        .await;
     let mut all = Vec::new();
     for channel in channels {
         let changes = channel.until(mark).await;
         let short = |data: &Value| {
-            let row = if data["type"] == "DELETE" { "old_record" } else { "record" };
+            let row = if data["type"] == "DELETE" {
+                "old_record"
+            } else {
+                "record"
+            };
             json!([data["type"], data[row]])
         };
         all.push(changes.iter().map(short).collect());
@@ -57,8 +66,17 @@ async fn only_the_owner_and_who_bypasses_policies_see_a_row() {
     let mut other = watch(&world, &authenticated(2)).await;
     let mut anon = watch(&world, &claims("anon", "")).await;
     let mut service = watch(&world, &claims("service_role", "")).await;
-    world.run(&format!("insert into t values (1, '{}', 'x'); update t set v = 'y'; delete from t", user(1))).await;
-    let all = seen(&world, &mut [&mut owner, &mut other, &mut anon, &mut service]).await;
+    world
+        .run(&format!(
+            "insert into t values (1, '{}', 'x'); update t set v = 'y'; delete from t",
+            user(1)
+        ))
+        .await;
+    let all = seen(
+        &world,
+        &mut [&mut owner, &mut other, &mut anon, &mut service],
+    )
+    .await;
     let insert = json!(["INSERT", {"id": 1, "owner": user(1), "v": "x"}]);
     let update = json!(["UPDATE", {"id": 1, "owner": user(1), "v": "y"}]);
     // A delete tells everybody the key: the original's rule (G-145).
@@ -71,7 +89,10 @@ async fn only_the_owner_and_who_bypasses_policies_see_a_row() {
 
 #[tokio::test]
 async fn an_image_is_judged_not_the_row_as_it_is_later() {
-    let world = World::new(&format!("{OWNED}{OPEN} alter table t replica identity full;")).await;
+    let world = World::new(&format!(
+        "{OWNED}{OPEN} alter table t replica identity full;"
+    ))
+    .await;
     let mut first = watch(&world, &authenticated(1)).await;
     let mut second = watch(&world, &authenticated(2)).await;
     for id in 1..40 {
@@ -85,10 +106,22 @@ async fn an_image_is_judged_not_the_row_as_it_is_later() {
             .await;
     }
     let all = seen(&world, &mut [&mut first, &mut second]).await;
-    assert_eq!(all[0].iter().filter(|change| change[0] == "INSERT").count(), 39);
-    assert_eq!(all[0].iter().filter(|change| change[0] == "UPDATE").count(), 0);
-    assert_eq!(all[1].iter().filter(|change| change[0] == "INSERT").count(), 0);
-    assert_eq!(all[1].iter().filter(|change| change[0] == "UPDATE").count(), 39);
+    assert_eq!(
+        all[0].iter().filter(|change| change[0] == "INSERT").count(),
+        39
+    );
+    assert_eq!(
+        all[0].iter().filter(|change| change[0] == "UPDATE").count(),
+        0
+    );
+    assert_eq!(
+        all[1].iter().filter(|change| change[0] == "INSERT").count(),
+        0
+    );
+    assert_eq!(
+        all[1].iter().filter(|change| change[0] == "UPDATE").count(),
+        39
+    );
     assert!(!json!(all[1]).to_string().contains("secret of 1"));
 }
 
@@ -98,10 +131,20 @@ async fn old_values_are_told_only_to_whom_the_old_row_was_visible() {
     let world = World::new(&setup).await;
     let mut first = world.join(&authenticated(1), table("t")).await;
     let mut second = world.join(&authenticated(2), table("t")).await;
-    world.run(&format!("insert into t values (1, '{}', 'a'); update t set v = 'b'", user(1))).await;
+    world
+        .run(&format!(
+            "insert into t values (1, '{}', 'a'); update t set v = 'b'",
+            user(1)
+        ))
+        .await;
     first.change().await;
-    assert_eq!(first.change().await["old_record"], json!({"id": 1, "owner": user(1), "v": "a"}));
-    world.run(&format!("update t set owner = '{}'", user(2))).await;
+    assert_eq!(
+        first.change().await["old_record"],
+        json!({"id": 1, "owner": user(1), "v": "a"})
+    );
+    world
+        .run(&format!("update t set owner = '{}'", user(2)))
+        .await;
     let handed = second.change().await;
     assert_eq!(handed["record"]["v"], "b");
     assert_eq!(handed["old_record"], json!({"id": 1}));
@@ -118,7 +161,12 @@ async fn authorised_deletes_reach_only_those_who_saw_the_row() {
     let mut owner = watch(&world, &authenticated(1)).await;
     let mut other = watch(&world, &authenticated(2)).await;
     let mut anon = watch(&world, &claims("anon", "")).await;
-    world.run(&format!("insert into t values (1, '{}', 'x'); delete from t", user(1))).await;
+    world
+        .run(&format!(
+            "insert into t values (1, '{}', 'x'); delete from t",
+            user(1)
+        ))
+        .await;
     // With the key alone nothing can be proven.
     world
         .run(&format!(
@@ -161,7 +209,10 @@ async fn policies_of_every_kind_hide_and_show_as_select_does() {
         .run("insert into t values (1, 1, 'a'), (2, 2, 'b'), (3, 7, 'c'), (4, 1, 'hidden'), (5, null, 'd')")
         .await;
     let ids = |changes: &Vec<Value>| -> Vec<i64> {
-        changes.iter().map(|change| change[1]["id"].as_i64().unwrap()).collect()
+        changes
+            .iter()
+            .map(|change| change[1]["id"].as_i64().unwrap())
+            .collect()
     };
     let all = seen(&world, &mut [&mut one, &mut two, &mut broken, &mut anon]).await;
     assert_eq!(ids(&all[0]), [1]);
@@ -169,7 +220,12 @@ async fn policies_of_every_kind_hide_and_show_as_select_does() {
     assert!(all[2].is_empty(), "an error hides: {all:?}");
     assert_eq!(ids(&all[3]), [3]);
     // Membership is read when the change is processed.
-    world.run(&format!("insert into members values (2, '{}'); insert into t values (6, 2, 'e')", user(1))).await;
+    world
+        .run(&format!(
+            "insert into members values (2, '{}'); insert into t values (6, 2, 'e')",
+            user(1)
+        ))
+        .await;
     let all = seen(&world, &mut [&mut one, &mut two]).await;
     assert_eq!((ids(&all[0]), ids(&all[1])), (vec![6], vec![6]));
 }
@@ -185,7 +241,9 @@ async fn a_policy_that_needs_the_stored_row_is_asked_by_key() {
     .await;
     let mut owner = watch(&world, &authenticated(1)).await;
     let mut other = watch(&world, &authenticated(2)).await;
-    world.run(&format!("insert into t values (1, '{}', 'x')", user(1))).await;
+    world
+        .run(&format!("insert into t values (1, '{}', 'x')", user(1)))
+        .await;
     let all = seen(&world, &mut [&mut owner, &mut other]).await;
     assert_eq!(all[0].len(), 1);
     assert!(all[1].is_empty());
@@ -232,16 +290,28 @@ async fn grants_and_policies_apply_to_the_next_change() {
         let whole = |id: usize| vec![json!(["INSERT", {"id": id, "owner": user(2), "v": "x"}])];
         let steps = [
             ("select 1", vec![]),
-            ("create policy all_of_it on t for select using (true)", whole(2)),
+            (
+                "create policy all_of_it on t for select using (true)",
+                whole(2),
+            ),
             (
                 "revoke select on t from authenticated; grant select (id, owner) on t to authenticated",
                 vec![json!(["INSERT", {"id": 3, "owner": user(2)}])],
             ),
-            ("revoke all on t from authenticated", vec![json!(["INSERT", {}])]),
-            ("grant select on t to authenticated; drop policy all_of_it on t", vec![]),
+            (
+                "revoke all on t from authenticated",
+                vec![json!(["INSERT", {}])],
+            ),
+            (
+                "grant select on t to authenticated; drop policy all_of_it on t",
+                vec![],
+            ),
             ("alter role authenticated bypassrls", whole(6)),
             ("alter role authenticated nobypassrls", vec![]),
-            ("create role team; grant team to authenticated; create policy team on t for select to team using (true)", whole(8)),
+            (
+                "alter role authenticated inherit; create role team; grant team to authenticated; create policy team on t for select to team using (true)",
+                whole(8),
+            ),
             ("revoke team from authenticated", vec![]),
             ("alter table t disable row level security", whole(10)),
         ];
@@ -262,7 +332,10 @@ async fn a_role_without_usage_of_the_schema_sees_nothing_under_policies() {
          alter table s.t enable row level security; create policy p on s.t using (true);{OPEN}"
     ))
     .await;
-    let entries = [json!({"event": "*", "schema": "s", "table": "t"}), table("mark")];
+    let entries = [
+        json!({"event": "*", "schema": "s", "table": "t"}),
+        table("mark"),
+    ];
     let mut anon = world.join_all(&claims("anon", ""), &entries).await.unwrap();
     anon.skip_warnings = true;
     let mut some = world.join_all(&authenticated(1), &entries).await.unwrap();
@@ -289,7 +362,9 @@ async fn partitions_are_protected_by_the_policies_of_their_root() {
     let mut other_leaf = world.join_all(&authenticated(2), &leaf).await.unwrap();
     let mut owner_root = world.join_all(&authenticated(1), &root).await.unwrap();
     let mut other_root = world.join_all(&authenticated(2), &root).await.unwrap();
-    world.run(&format!("insert into root values (1, 'eu', '{}')", user(1))).await;
+    world
+        .run(&format!("insert into root values (1, 'eu', '{}')", user(1)))
+        .await;
     let row = json!({"id": 1, "region": "eu", "owner": user(1)});
     let data = owner_leaf.change().await;
     assert_eq!((&data["table"], &data["record"]), (&json!("leaf"), &row));
@@ -297,7 +372,12 @@ async fn partitions_are_protected_by_the_policies_of_their_root() {
     assert_eq!((&data["table"], &data["record"]), (&json!("root"), &row));
     let all = seen(
         &world,
-        &mut [&mut owner_leaf, &mut other_leaf, &mut owner_root, &mut other_root],
+        &mut [
+            &mut owner_leaf,
+            &mut other_leaf,
+            &mut owner_root,
+            &mut other_root,
+        ],
     )
     .await;
     assert!(all.iter().all(Vec::is_empty), "{all:?}");
@@ -305,14 +385,29 @@ async fn partitions_are_protected_by_the_policies_of_their_root() {
 
 #[tokio::test]
 async fn a_subscription_that_can_never_deliver_says_why() {
-    let world = World::new(&format!("{OWNED} create table public.closed (id int primary key); revoke all on closed from anon;")).await;
+    let world = World::new(&format!(
+        "{OWNED} create table public.closed (id int primary key); revoke all on closed from anon;"
+    ))
+    .await;
     let mut anon = world.join(&claims("anon", ""), table("t")).await;
     let warning = anon.frame().await;
     assert_eq!(warning[4]["status"], "error");
-    assert!(warning[4]["message"].as_str().unwrap().contains("no policy for SELECT"), "{warning}");
+    assert!(
+        warning[4]["message"]
+            .as_str()
+            .unwrap()
+            .contains("no policy for SELECT"),
+        "{warning}"
+    );
     let mut closed = world.join(&claims("anon", ""), table("closed")).await;
     let warning = closed.frame().await;
-    assert!(warning[4]["message"].as_str().unwrap().contains("grant select"), "{warning}");
+    assert!(
+        warning[4]["message"]
+            .as_str()
+            .unwrap()
+            .contains("grant select"),
+        "{warning}"
+    );
     world.run("insert into closed values (1)").await;
     let data = closed.change().await;
     assert_eq!(data["errors"], json!(["Error 401: Unauthorized"]));
@@ -338,7 +433,11 @@ async fn a_slow_policy_delays_the_others_by_the_statement_timeout_at_most() {
     let started = std::time::Instant::now();
     world.run("insert into t values (1)").await;
     assert_eq!(quick.change().await["record"], json!({"id": 1}));
-    assert!(started.elapsed() < std::time::Duration::from_secs(3), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < std::time::Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
     let all = seen(&world, &mut [&mut slow]).await;
     assert!(all[0].is_empty());
 }

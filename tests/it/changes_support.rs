@@ -70,7 +70,12 @@ impl World {
         sql.batch_execute(setup).await.unwrap();
         let stop = CancellationToken::new();
         let (feed, watch) = replication::start(
-            replication::Settings::new("test", options.clone(), "supabase_realtime", "realtime_test_slot"),
+            replication::Settings::new(
+                "test",
+                options.clone(),
+                "supabase_realtime",
+                "realtime_test_slot",
+            ),
             &stop,
         );
         let changes = Changes::start(settings, options, feed, watch);
@@ -94,13 +99,25 @@ impl World {
         self.join_all(claims, &[entry]).await.unwrap()
     }
 
-    pub async fn join_all(&self, claims: &Arc<Claims>, entries: &[Value]) -> Result<Channel, Refused> {
-        let prepared = self.changes.prepare(self::entries(entries), claims.clone()).await?;
+    pub async fn join_all(
+        &self,
+        claims: &Arc<Claims>,
+        entries: &[Value],
+    ) -> Result<Channel, Refused> {
+        let prepared = self
+            .changes
+            .prepare(self::entries(entries), claims.clone())
+            .await?;
         let outbox = Arc::new(Outbox::new(Limits {
             bytes: 1 << 30,
             frames: 1 << 24,
         }));
-        let member = Arc::new(Member::new("realtime:room".into(), Version::V2, "\"1\"", outbox.clone()));
+        let member = Arc::new(Member::new(
+            "realtime:room".into(),
+            Version::V2,
+            "\"1\"",
+            outbox.clone(),
+        ));
         let subscription = self.changes.attach(prepared, member.clone(), None, || {
             member.system("postgres_changes", Status::Ok, "Subscribed to PostgreSQL");
         });
@@ -168,7 +185,10 @@ impl Channel {
         while self.waiting.is_empty() {
             let mut frames: Vec<Bytes> = Vec::new();
             let closing = poll_fn(|context| self.outbox.poll_take(context, &mut frames)).await;
-            assert!(closing.is_none() || !frames.is_empty(), "closed: {closing:?}");
+            assert!(
+                closing.is_none() || !frames.is_empty(),
+                "closed: {closing:?}"
+            );
             self.waiting.extend(frames);
         }
         let frame = self.waiting.pop_front().unwrap();

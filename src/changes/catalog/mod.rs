@@ -19,7 +19,7 @@ use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
 pub(crate) use policy::{Access, Policy, Reason};
-pub(crate) use table::{Table, identifier, literal};
+pub(crate) use table::{Generated, Table, identifier, literal};
 pub(crate) use view::View;
 
 use crate::postgres::{self, ConnectOptions};
@@ -72,7 +72,7 @@ pub(crate) struct Catalog {
     options: ConnectOptions,
     publications: Vec<String>,
     timeout: Duration,
-    client: tokio::sync::Mutex<Option<Arc<Link>>>,
+    client: Arc<tokio::sync::Mutex<Option<Arc<Link>>>>,
     cache: Mutex<Cache>,
 }
 
@@ -93,7 +93,9 @@ impl Link {
             Some(statement) => statement,
             None => {
                 let statement = self.client.prepare(sql).await?;
-                self.statements.lock().insert(sql.to_owned(), statement.clone());
+                self.statements
+                    .lock()
+                    .insert(sql.to_owned(), statement.clone());
                 statement
             }
         };
@@ -104,18 +106,35 @@ impl Link {
 #[derive(Default)]
 struct Cache {
     generation: u64,
+    /// Counts everything that was forgotten: an answer to an older question is not kept.
+    epoch: u64,
     published: Option<Arc<Vec<Published>>>,
     tables: HashMap<u32, Option<Arc<Table>>>,
     views: HashMap<(Arc<str>, u32), Option<Arc<View>>>,
 }
 
 impl Catalog {
-    pub(crate) fn new(options: ConnectOptions, publications: Vec<String>, timeout: Duration) -> Self {
+    pub(crate) fn new(
+        options: ConnectOptions,
+        publications: Vec<String>,
+        timeout: Duration,
+    ) -> Self {
         Self {
             options,
             publications,
             timeout,
-            client: tokio::sync::Mutex::default(),
+            client: Arc::default(),
+            cache: Mutex::default(),
+        }
+    }
+
+    /// The same catalog with nothing known.
+    pub(crate) fn unread(&self) -> Self {
+        Self {
+            options: self.options.clone(),
+            publications: self.publications.clone(),
+            timeout: self.timeout,
+            client: self.client.clone(),
             cache: Mutex::default(),
         }
     }
@@ -128,26 +147,56 @@ impl Catalog {
     /// Forgets everything.
     pub(crate) fn invalidate(&self) {
         let mut cache = self.cache.lock();
-        let generation = cache.generation + 1;
         *cache = Cache {
-            generation,
+            generation: cache.generation + 1,
+            epoch: cache.epoch + 1,
             ..Cache::default()
         };
     }
 
+    /// Is it known that this relation of the stream is published?
+    pub(crate) fn is_published(&self, relation: u32) -> bool {
+        let cache = self.cache.lock();
+        cache.published.as_ref().is_some_and(|published| {
+            published
+                .iter()
+                .any(|table| table.oid == relation || table.sources.contains(&relation))
+        })
+    }
+
+    /// Forgets one table and the rights on it and on what is presented for it.
+    pub(crate) fn forget(&self, relation: u32) {
+        let mut cache = self.cache.lock();
+        cache.epoch += 1;
+        let presented: BTreeSet<u32> = cache
+            .published
+            .iter()
+            .flat_map(|published| published.iter())
+            .filter(|table| table.sources.contains(&relation))
+            .map(|table| table.oid)
+            .chain([relation])
+            .collect();
+        cache.tables.retain(|oid, table| {
+            let ancestors = table.as_ref().map_or(&[][..], |table| &table.ancestors);
+            !presented.contains(oid) && !ancestors.iter().any(|oid| presented.contains(oid))
+        });
+        let tables: BTreeSet<u32> = cache.tables.keys().copied().collect();
+        cache.views.retain(|(_, oid), _| tables.contains(oid));
+    }
+
     /// Everything that can be subscribed to now.
     pub(crate) async fn published(&self) -> Result<Arc<Vec<Published>>, Error> {
-        let generation = {
+        let epoch = {
             let cache = self.cache.lock();
             if let Some(published) = &cache.published {
                 return Ok(published.clone());
             }
-            cache.generation
+            cache.epoch
         };
         let rows: Vec<PublishedRow> = self.json(load::PUBLISHED, &[&self.publications]).await?;
         let published = Arc::new(with_roots(rows));
         let mut cache = self.cache.lock();
-        if cache.generation == generation {
+        if cache.epoch == epoch {
             cache.published = Some(published.clone());
         }
         Ok(published)
@@ -158,25 +207,29 @@ impl Catalog {
         &self,
         pairs: &[(Arc<str>, u32)],
     ) -> Result<Vec<Option<Arc<View>>>, Error> {
-        let (mut views, generation) = {
+        let (mut views, epoch) = {
             let cache = self.cache.lock();
             let known = pairs.iter().filter_map(|pair| {
                 let view = cache.views.get(pair)?;
                 Some((pair.clone(), view.clone()))
             });
-            (known.collect::<HashMap<_, _>>(), cache.generation)
+            (known.collect::<HashMap<_, _>>(), cache.epoch)
         };
-        let mut missing: Vec<&(Arc<str>, u32)> =
-            pairs.iter().filter(|pair| !views.contains_key(*pair)).collect();
+        let mut missing: Vec<&(Arc<str>, u32)> = pairs
+            .iter()
+            .filter(|pair| !views.contains_key(*pair))
+            .collect();
         missing.sort_unstable();
         missing.dedup();
         if !missing.is_empty() {
-            let loaded = self.load_views(&missing, generation).await?;
+            let loaded = self.load_views(&missing, epoch).await?;
             let mut cache = self.cache.lock();
-            if cache.generation == generation {
+            if cache.epoch == epoch {
+                // A role that does not exist may be created without a sign of it in the stream.
+                let there = loaded.iter().filter(|(_, view)| view.is_some());
                 cache
                     .views
-                    .extend(loaded.iter().map(|(pair, view)| (pair.clone(), view.clone())));
+                    .extend(there.map(|(pair, view)| (pair.clone(), view.clone())));
             }
             views.extend(loaded);
         }
@@ -186,21 +239,20 @@ impl Catalog {
             .collect())
     }
 
-
     async fn load_views(
         &self,
         pairs: &[&(Arc<str>, u32)],
-        generation: u64,
+        epoch: u64,
     ) -> Result<HashMap<(Arc<str>, u32), Option<Arc<View>>>, Error> {
         let oids: BTreeSet<u32> = pairs.iter().map(|(_, oid)| *oid).collect();
-        let tables = self.tables(&oids, generation).await?;
+        let tables = self.tables(&oids, epoch).await?;
         // Ancestors matter only for partitions without row level security of their own (D12).
         let above: BTreeSet<u32> = tables
             .values()
             .filter(|table| !table.rls)
             .flat_map(|table| table.ancestors.iter().copied())
             .collect();
-        let ancestors = self.tables(&above, generation).await?;
+        let ancestors = self.tables(&above, epoch).await?;
         let guard_of = |table: &Arc<Table>| {
             if table.rls {
                 return Some(table.clone());
@@ -218,8 +270,10 @@ impl Catalog {
         let roles: Vec<&str> = asked.iter().map(|(role, _)| &**role).collect();
         let relations: Vec<i64> = asked.iter().map(|(_, oid)| i64::from(*oid)).collect();
         let rows: Vec<RoleRow> = self.json(load::ROLES, &[&roles, &relations]).await?;
-        let rows: HashMap<(&str, u32), &RoleRow> =
-            rows.iter().map(|row| ((row.role.as_str(), row.table), row)).collect();
+        let rows: HashMap<(&str, u32), &RoleRow> = rows
+            .iter()
+            .map(|row| ((row.role.as_str(), row.table), row))
+            .collect();
         let functions: Vec<i64> = tables
             .values()
             .chain(ancestors.values())
@@ -264,7 +318,7 @@ impl Catalog {
     async fn tables(
         &self,
         oids: &BTreeSet<u32>,
-        generation: u64,
+        epoch: u64,
     ) -> Result<HashMap<u32, Arc<Table>>, Error> {
         let mut found = HashMap::new();
         let mut missing: Vec<i64> = Vec::new();
@@ -299,7 +353,7 @@ impl Catalog {
             .map(|row| (row.oid, Arc::new(Table::new(row, types.clone()))))
             .collect();
         let mut cache = self.cache.lock();
-        if cache.generation == generation {
+        if cache.epoch == epoch {
             for oid in missing.iter().filter_map(|oid| u32::try_from(*oid).ok()) {
                 cache.tables.insert(oid, loaded.get(&oid).cloned());
             }

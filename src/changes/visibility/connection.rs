@@ -13,6 +13,7 @@ use futures_util::StreamExt as _;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, OnceCell, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::Audience;
@@ -60,7 +61,9 @@ pub(crate) enum Answer {
     Rows(Vec<(u32, Option<String>)>),
     /// The statement cannot be used by this role at all; the look-up by key may.
     Unusable,
-    /// No answer: an error, or too late.
+    /// An error of this audience and these rows; fewer rows may succeed.
+    Raised,
+    /// No answer in time.
     Failed,
 }
 
@@ -101,7 +104,9 @@ impl Connections {
             queue: Mutex::default(),
             filled: Notify::new(),
         });
-        let runners = (0..count.max(1)).map(|_| tokio::spawn(run(shared.clone()))).collect();
+        let runners = (0..count.max(1))
+            .map(|_| tokio::spawn(run(shared.clone())))
+            .collect();
         Self { shared, runners }
     }
 
@@ -114,7 +119,10 @@ impl Connections {
         let mut parcels: Vec<(Vec<usize>, Vec<Question>)> = Vec::new();
         let mut open: HashMap<(String, Option<Arc<str>>), usize> = HashMap::new();
         for (index, question) in questions.into_iter().enumerate() {
-            let role = question.audience.as_ref().map(|audience| audience.role().clone());
+            let role = question
+                .audience
+                .as_ref()
+                .map(|audience| audience.role().clone());
             let key = (question.statement.name.clone(), role);
             let parcel = match open.get(&key) {
                 Some(parcel) => *parcel,
@@ -210,7 +218,9 @@ async fn run(shared: Arc<Shared>) {
         }
         if let Some(link) = link.clone() {
             let shared = shared.clone();
-            running.push(Box::pin(async move { carry_out(&shared, &link, job).await }));
+            running.push(Box::pin(
+                async move { carry_out(&shared, &link, job).await },
+            ));
         }
     }
 }
@@ -254,10 +264,18 @@ async fn carry_out(shared: &Shared, link: &Link, job: Job) -> bool {
     let prepared = match &first.statement.prepare {
         None => Ok(Ok(true)),
         Some(text) => {
-            let cell = link.prepared.lock().entry(first.statement.name.clone()).or_default().clone();
-            timeout(shared.limit, cell.get_or_try_init(async || prepare(&link.client, text).await))
-                .await
-                .map(|result| result.copied())
+            let cell = link
+                .prepared
+                .lock()
+                .entry(first.statement.name.clone())
+                .or_default()
+                .clone();
+            timeout(
+                shared.limit,
+                cell.get_or_try_init(async || prepare(&link.client, text).await),
+            )
+            .await
+            .map(|result| result.copied())
         }
     };
     let mut answers: Vec<Answer> = Vec::with_capacity(questions.len());
@@ -307,7 +325,10 @@ async fn prepare(client: &Client, statement: &str) -> Result<bool, ()> {
         Err(error) if error.as_db_error().is_some() => {
             let code = error.code().map(|code| code.code().to_owned());
             measures::warn_rarely(|| {
-                tracing::warn!(code, "a policy cannot be evaluated on row images; rows are looked up by key instead");
+                tracing::warn!(
+                    code,
+                    "a policy cannot be evaluated on row images; rows are looked up by key instead"
+                );
             });
             Ok(false)
         }
@@ -370,7 +391,11 @@ async fn exchange(client: &Client, questions: &[Question], answers: &mut Vec<Ans
 }
 
 /// The first of `questions` failed with `error`.
-fn failed(error: &tokio_postgres::Error, questions: &[Question], answers: &mut Vec<Answer>) -> bool {
+fn failed(
+    error: &tokio_postgres::Error,
+    questions: &[Question],
+    answers: &mut Vec<Answer>,
+) -> bool {
     let Some(code) = error.code() else {
         return false;
     };
@@ -382,12 +407,17 @@ fn failed(error: &tokio_postgres::Error, questions: &[Question], answers: &mut V
     // needs for the text of the policy but perhaps not for the policy itself.
     answers.push(if code.code().starts_with("42") {
         Answer::Unusable
-    } else {
+    } else if *code == SqlState::QUERY_CANCELED || *code == SqlState::LOCK_NOT_AVAILABLE {
         Answer::Failed
+    } else {
+        Answer::Raised
     });
     measures::warn_rarely(|| {
         // Postgres' message may quote values of the row or of the claims, so only its code is logged (G-188).
-        tracing::warn!(code = code.code(), "a visibility question failed; the rows stay hidden from that audience");
+        tracing::warn!(
+            code = code.code(),
+            "a visibility question failed; the rows stay hidden from that audience"
+        );
     });
     true
 }
