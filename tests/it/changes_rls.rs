@@ -309,7 +309,7 @@ async fn grants_and_policies_apply_to_the_next_change() {
             ("alter role authenticated bypassrls", whole(6)),
             ("alter role authenticated nobypassrls", vec![]),
             (
-                "create role team; grant team to authenticated; create policy team on t for select to team using (true)",
+                "alter role authenticated inherit; create role team; grant team to authenticated; create policy team on t for select to team using (true)",
                 whole(8),
             ),
             ("revoke team from authenticated", vec![]),
