@@ -82,8 +82,8 @@ async fn only_the_owner_and_who_bypasses_policies_see_a_row() {
     // A delete tells everybody the key: the original's rule (G-145).
     let delete = json!(["DELETE", {"id": 1}]);
     assert_eq!(all[0], [insert.clone(), update.clone(), delete.clone()]);
-    assert_eq!(all[1], [delete.clone()]);
-    assert_eq!(all[2], [delete.clone()]);
+    assert_eq!(all[1], std::slice::from_ref(&delete));
+    assert_eq!(all[2], std::slice::from_ref(&delete));
     assert_eq!(all[3], [insert, update, delete]);
 }
 

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct World {
     pub changes: Arc<Changes>,
     pub sql: Client,
-    pub server: Embedded,
+    _server: Embedded,
     _stop: tokio_util::sync::DropGuard,
 }
 
@@ -82,7 +82,7 @@ impl World {
         Self {
             changes,
             sql,
-            server,
+            _server: server,
             _stop: stop.drop_guard(),
         }
     }
