@@ -66,6 +66,10 @@ impl World {
         )
         .await
         .unwrap();
+        // Otherwise a commit is sent when the log is written next, 200 ms later.
+        sql.batch_execute("set synchronous_commit = on")
+            .await
+            .unwrap();
         sql.batch_execute(BASE).await.unwrap();
         sql.batch_execute(setup).await.unwrap();
         let stop = CancellationToken::new();
