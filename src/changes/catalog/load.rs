@@ -45,7 +45,7 @@ select coalesce(json_agg(json_build_object(
     'policies', (
         select coalesce(json_agg(json_build_object(
             'oid', p.oid::int8, 'name', p.polname, 'permissive', p.polpermissive,
-            'expression', pg_catalog.pg_get_expr(p.polqual, p.polrelid), 'tree', p.polqual::text) order by p.polname), '[]')
+            'expression', pg_catalog.pg_get_expr(p.polqual, p.polrelid), 'tree', p.polqual::text) order by p.polname desc), '[]')
         from pg_catalog.pg_policy p where p.polrelid = c.oid and p.polcmd in ('r', '*')))), '[]')::text
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.oid = any($1::int8[]::pg_catalog.oid[])";

@@ -88,6 +88,9 @@ pub(super) fn combine(
     };
     let (permissive, restrictive): (Vec<_>, Vec<_>) =
         applicable().partition(|policy| policy.permissive);
+    // Policies come in descending order of name, in which Postgres ORs permissive ones; it ANDs restrictive ones in
+    // ascending order, before. It matters where one raises an error and another decides without it.
+    let restrictive: Vec<&PolicyRow> = restrictive.into_iter().rev().collect();
     if permissive.is_empty() {
         return Access::Closed(Reason::NoPolicy);
     }
