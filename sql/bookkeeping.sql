@@ -21,11 +21,17 @@ $$;
 -- What a file could not do with the rights of this login and is not essential; read by the runner after the last file.
 create temporary table if not exists dovetail_notes (note text not null) on commit drop;
 
--- Gives an object of schema realtime to the role that owns everything there. Temporary, and so gone with the session.
+-- Whether this login may act as a role. Since Postgres 16 membership alone does not say so. Temporary, gone with the session.
+create or replace function pg_temp.may_become(member name, role name) returns boolean language sql stable as $$
+  select exists (select from pg_roles where rolname = role)
+    and pg_has_role(member, role,
+      case when current_setting('server_version_num')::integer >= 160000 then 'set' else 'member' end)
+$$;
+
+-- Gives an object of schema realtime to the role that owns everything there, where that is allowed.
 create or replace function pg_temp.give_to_realtime_admin(kind text, object text) returns void language plpgsql as $$
 begin
-  if exists (select from pg_roles where rolname = 'supabase_realtime_admin')
-     and pg_has_role('supabase_realtime_admin', 'member') then
+  if pg_temp.may_become(current_user, 'supabase_realtime_admin') then
     execute format('alter %s %s owner to supabase_realtime_admin', kind, object);
   end if;
 end

@@ -8,7 +8,7 @@ declare
 begin
   if to_regnamespace('realtime') is null then
     create schema realtime;
-    if exists (select from pg_roles where rolname = 'supabase_admin') and pg_has_role('supabase_admin', 'member') then
+    if pg_temp.may_become(current_user, 'supabase_admin') then
       alter schema realtime owner to supabase_admin;
     elsif exists (select from pg_roles where rolname = 'supabase_admin') then
       insert into pg_temp.dovetail_notes values (format(
@@ -34,7 +34,7 @@ begin
     grant usage, create on schema realtime to supabase_realtime_admin with grant option;
   end if;
 
-  if exists (select from pg_roles where rolname = 'supabase_admin') and pg_has_role('supabase_admin', 'member') then
+  if pg_temp.may_become(current_user, 'supabase_admin') then
     for grantee in select rolname from pg_roles where rolname in ('postgres', 'dashboard_user') loop
       execute format('alter default privileges for role supabase_admin in schema realtime grant all on tables to %I', grantee);
       execute format('alter default privileges for role supabase_admin in schema realtime grant all on sequences to %I', grantee);

@@ -8,7 +8,7 @@ begin
       inserted_at timestamp(0) default now(),
       constraint schema_migrations_pkey primary key (version)
     );
-    if exists (select from pg_roles where rolname = 'supabase_admin') and pg_has_role('supabase_admin', 'member') then
+    if pg_temp.may_become(current_user, 'supabase_admin') then
       alter table realtime.schema_migrations owner to supabase_admin;
     end if;
     if exists (select from pg_roles where rolname = 'postgres' and not rolsuper) then

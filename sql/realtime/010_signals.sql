@@ -3,30 +3,41 @@
 --
 -- Not covered by event triggers, so always by fingerprint: whatever belongs to the whole server, such as roles and their
 -- attributes (ALTER ROLE ... BYPASSRLS), memberships of roles (GRANT role TO role), databases, and event triggers themselves.
+--
+-- Order: Postgres gives a message the position of its end, which is the position of the next record. A message of a
+-- subtransaction may therefore come after the first row of the statement that follows it. So the message is written
+-- outside the exception block, and a reader must take a signal to concern the whole transaction it is in, for a user may
+-- have used a savepoint.
 create or replace function dovetail.signal_ddl() returns event_trigger language plpgsql
   set search_path = pg_catalog, pg_temp
 as $$
 declare
-  concerns_us boolean;
+  concerns_us boolean := false;
 begin
   if tg_tag in ('COMMENT', 'SECURITY LABEL', 'REFRESH MATERIALIZED VIEW',
                 'CREATE STATISTICS', 'ALTER STATISTICS', 'DROP STATISTICS') then
     return;
   end if;
-  if tg_event = 'sql_drop' then
-    concerns_us := exists (
-      select from pg_event_trigger_dropped_objects() where original and not is_temporary);
-  else
-    concerns_us := exists (
-      select from pg_event_trigger_ddl_commands() where schema_name is distinct from 'pg_temp');
-  end if;
+  -- A signal that is lost costs time at worst. Somebody's migration must never fail because of us.
+  begin
+    if tg_event = 'sql_drop' then
+      concerns_us := exists (
+        select from pg_event_trigger_dropped_objects() where original and not is_temporary);
+    else
+      concerns_us := exists (
+        select from pg_event_trigger_ddl_commands() where schema_name is distinct from 'pg_temp');
+    end if;
+    concerns_us := concerns_us and not exists (
+      select from pg_proc
+      where proname = 'pg_logical_emit_message' and pronamespace = 'pg_catalog'::regnamespace
+        and not has_function_privilege(oid, 'execute'));
+  exception
+    when others then
+      concerns_us := false;
+  end;
   if concerns_us then
     perform pg_logical_emit_message(true, 'dovetail', jsonb_build_object('kind', 'ddl', 'tag', tg_tag)::text);
   end if;
-exception
-  -- A signal that is lost costs time at worst. Somebody's migration must never fail because of us.
-  when others then
-    null;
 end
 $$;
 

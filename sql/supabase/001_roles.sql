@@ -51,7 +51,7 @@ begin
     cross join (values ('anon'), ('authenticated'), ('service_role')) as r (name)
     join pg_roles role on role.rolname = r.name
     where not member.rolsuper
-      and not pg_has_role(member.oid, role.oid, 'member')
+      and not pg_temp.may_become(member.rolname, role.rolname)
   loop
     begin
       execute format('grant %I to %I', pair.role, pair.member);

@@ -23,7 +23,7 @@ begin
   end if;
   for creator in
     select rolname from pg_roles
-    where rolname in (current_user, 'postgres', 'supabase_admin') and pg_has_role(oid, 'member')
+    where rolname in (current_user, 'postgres', 'supabase_admin') and pg_temp.may_become(current_user, rolname)
   loop
     foreach kind in array array['tables', 'sequences', 'functions'] loop
       execute format(

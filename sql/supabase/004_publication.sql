@@ -4,8 +4,7 @@ begin
   if not exists (select from pg_publication where pubname = 'supabase_realtime') then
     create publication supabase_realtime;
     -- In Supabase users alter it as role postgres.
-    if exists (select from pg_roles where rolname = 'postgres')
-       and pg_has_role('postgres', 'member')
+    if pg_temp.may_become(current_user, 'postgres')
        and has_database_privilege('postgres', current_database(), 'create') then
       alter publication supabase_realtime owner to postgres;
     end if;

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Janitor;
@@ -54,6 +55,15 @@ pub(super) async fn maintain(database: ConnectOptions, janitor: Janitor, stop: C
 
 async fn once(database: &ConnectOptions, drop_old: bool) -> anyhow::Result<()> {
     let client = connect(database, "realtime_migrations").await?;
+    if is_plain(&client).await? {
+        // A Postgres that nobody prepared for Supabase: without its roles no client could be served (G-053).
+        tracing::info!(
+            "this database has none of the Supabase roles; creating them and the auth helpers"
+        );
+        if let Err(error) = migrate(&client, Set::Supabase).await {
+            tracing::warn!(%error, "the Supabase roles could not be created; run `dovetail migrate` as a superuser");
+        }
+    }
     let report = migrate(&client, Set::Realtime).await?;
     for note in report.notes {
         tracing::warn!("{note}");
@@ -63,6 +73,12 @@ async fn once(database: &ConnectOptions, drop_old: bool) -> anyhow::Result<()> {
         tracing::warn!("{warning}");
     }
     Ok(())
+}
+
+async fn is_plain(client: &Client) -> anyhow::Result<bool> {
+    let roles = "select not exists (select from pg_catalog.pg_roles \
+                 where rolname in ('anon', 'authenticated', 'service_role'))";
+    Ok(client.query_one(roles, &[]).await?.try_get(0)?)
 }
 
 /// Up to a quarter more, so that several servers do not run together.

@@ -1,8 +1,8 @@
 //! Algorithms, key material, and the check of one signature. The only place that touches
 //! cryptography.
 //!
-//! Everything goes to aws-lc-rs: it knows every algorithm the original accepts except Ed448
-//! (jsonwebtoken lacks ES512 and the name `Ed25519`), and one way to verify is one way to get wrong.
+//! Everything goes to aws-lc-rs: it knows every algorithm the original accepts except Ed448, while
+//! JWT libraries lack one or the other (ES512, the name `Ed25519`). One way to verify, one to get wrong.
 //! A key that cannot do what an algorithm asks answers [`Outcome::Unsuitable`], never "not valid":
 //! the client is told to look at the configuration rather than at the token.
 

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio_postgres::error::SqlState;
 
 use super::catalog::{self, Access, Catalog, Published, Reason, Table, View};
 use super::condition::Filter;
@@ -272,6 +273,9 @@ impl Planner {
             Ok(value) => Ok(value.unwrap_or_else(|| condition.value.clone())),
             Err(error) => match error.db() {
                 // What the database has against the value; anything else is its own trouble.
+                Some(db) if db.code() == &SqlState::INVALID_REGULAR_EXPRESSION => {
+                    Err(Refusal::invalid_regex(condition.op, db.message()))
+                }
                 Some(db) if is_about_input(db.code().code()) => {
                     Err(Refusal::from_database(db.code().code(), db.message()))
                 }

@@ -4,6 +4,7 @@
 //! at debug, and those hold claims and rows (postgres.md §6.8 rule 2).
 
 use std::fmt;
+use std::io::IsTerminal;
 
 use dovetail::config::LogFormat;
 use tracing::level_filters::LevelFilter;
@@ -27,7 +28,14 @@ pub(super) fn start(format: LogFormat, level: LevelFilter, to_stderr: bool) {
         };
         out
     });
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    // Colour codes would keep a log pipeline from parsing the line.
+    let is_terminal = match to_stderr {
+        true => std::io::stderr().is_terminal(),
+        false => std::io::stdout().is_terminal(),
+    };
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        .with_ansi(is_terminal);
     let registry = tracing_subscriber::registry().with(targets);
     // Fails only when there is a subscriber already, which is then as good.
     let _ = match format {

@@ -79,11 +79,24 @@ pub(crate) fn run() -> ExitCode {
             ExitCode::from(2)
         }
         Err(Failure::Error(error)) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", in_words(&error));
             ExitCode::FAILURE
         }
         Err(Failure::Reported) => ExitCode::FAILURE,
     }
+}
+
+/// The error and its causes, without what was already said: many errors repeat their cause.
+fn in_words(error: &anyhow::Error) -> String {
+    let mut words = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !words.contains(&cause) {
+            words.push_str(": ");
+            words.push_str(&cause);
+        }
+    }
+    words
 }
 
 fn dispatch(cli: Cli) -> Result<(), Failure> {

@@ -9,9 +9,6 @@ pub(super) fn run(config: Config) -> anyhow::Result<()> {
     logging::start(config.log_format, config.log_level, false);
     let open_files = open_files::raise(config.rlimit_nofile);
     tracing::debug!(?open_files, "limit of open files");
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
     runtime()?.block_on(async {
         let mut stop = Stop::listen()?;
         let shutdown = async {
@@ -22,9 +19,7 @@ pub(super) fn run(config: Config) -> anyhow::Result<()> {
                 std::process::exit(130);
             });
         };
-        dovetail::app::run(config, shutdown, |address| {
-            tracing::info!("listening on {address}");
-        })
-        .await
+        // The server itself logs where it listens.
+        dovetail::app::run(config, shutdown, |_| {}).await
     })
 }

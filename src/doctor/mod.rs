@@ -1,62 +1,54 @@
 //! Says why changes, broadcasts or logins do not work on a database, and what to run.
+//!
+//! Reads the catalog and the settings, changes nothing, and sees no row of any user's table. Each check is one question in
+//! a file of its own kind: settings of the server, the login, the schema,
+//! tables, slots, keys. A check that cannot be made
+//! is itself a finding, so that silence means health.
 
-use crate::postgres::ConnectOptions;
+mod keys;
+mod login;
+mod report;
+mod schema;
+mod server;
+mod slots;
+mod tables;
 
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Good to know.
-    Info,
-    /// Something will not work for somebody.
-    Warning,
-    /// The server cannot do its work.
-    Error,
-}
+use tokio_postgres::Client;
 
-/// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// How bad it is.
-    pub severity: Severity,
-    /// Stable short name of the check, for example `wal-level`.
-    pub check: &'static str,
-    /// What is wrong, in one line.
-    pub problem: String,
-    /// What to run or set, when there is one answer.
-    pub fix: Option<String>,
-}
+use crate::postgres::{ConnectOptions, connect};
 
-/// Everything found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Worst first.
-    pub findings: Vec<Finding>,
-}
+pub use keys::KeysInfo;
+pub use report::{Finding, Report, Severity};
 
-impl Report {
-    /// Whether the exit code must not be 0.
-    #[must_use]
-    pub fn has_errors(&self) -> bool {
-        self.findings
-            .iter()
-            .any(|finding| finding.severity == Severity::Error)
-    }
-}
+/// The publication whose tables clients can subscribe to.
+const CHANGES: &str = "supabase_realtime";
 
-/// The keys a client will use, and how this server verifies a token.
-pub struct KeysInfo<'a> {
-    /// The token meant to be the anon key (`ANON_KEY`), when known.
-    pub anon_key: Option<&'a str>,
-    /// The token meant to be the service key (`SERVICE_KEY`), when known.
-    pub service_key: Option<&'a str>,
-    /// The secret tokens are verified against, when one is set; only its length is looked at.
-    pub jwt_secret: Option<&'a str>,
-    /// Verifies a token as the server would; the error says which part is wrong.
-    pub verify: &'a dyn Fn(&str) -> Result<(), String>,
-}
+/// The publication of `realtime.messages`.
+const MESSAGES: &str = "supabase_realtime_messages_publication";
 
 /// Examines the database that `options` reach, and the keys.
 pub async fn run(options: &ConnectOptions, keys: KeysInfo<'_>) -> Report {
-    let _ = (options, keys.anon_key);
-    Report::default()
+    let mut report = Report::default();
+    keys::check(&keys, &mut report);
+    let client = match connect(options, "realtime_doctor").await {
+        Ok(client) => client,
+        Err(error) => {
+            report.error("connection", error.to_string(), None);
+            return report.sorted();
+        }
+    };
+    report.check("server", server::check(&client).await);
+    report.check("login", login::check(&client).await);
+    report.check("schema", schema::check(&client).await);
+    report.check("tables", tables::check(&client).await);
+    report.check("slots", slots::check(&client).await);
+    report.sorted()
+}
+
+/// One row with one boolean.
+async fn is_true(client: &Client, condition: &str) -> Result<bool, tokio_postgres::Error> {
+    let row = client
+        .query_one(&format!("select {condition}"), &[])
+        .await?;
+    Ok(row.get(0))
 }

@@ -1,6 +1,6 @@
 //! Connections, roles and claims, migrations, and the embedded server.
 //!
-//! Owns how a database is reached ([`connect`]), brought to the state the server needs ([`migrate`], [`partitions`]),
+//! Owns how a database is reached (`connect`), brought to the state the server needs ([`migrate`], [`partitions`]),
 //! and, in development, run ([`embedded`]). Knows nothing of sockets, topics or the replication stream. Nothing here
 //! keeps state of a tenant: callers own the connections they open.
 

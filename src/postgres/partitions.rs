@@ -107,7 +107,8 @@ fn create_sql(name: &str, from: &str, to: &str) -> String {
            create table if not exists {name} (like realtime.messages including defaults including constraints);
            alter table realtime.messages attach partition {name} for values from ('{from}') to ('{to}');
            if exists (select from pg_roles where rolname = 'supabase_realtime_admin')
-              and pg_has_role('supabase_realtime_admin', 'member') then
+              and pg_has_role('supabase_realtime_admin', case
+                    when current_setting('server_version_num')::integer >= 160000 then 'set' else 'member' end) then
              alter table {name} owner to supabase_realtime_admin;
            end if;
          end

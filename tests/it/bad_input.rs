@@ -47,7 +47,7 @@ impl Bystanders {
 }
 
 async fn scene() -> (Server, Bystanders, Client) {
-    let database = Cluster::shared().await.database().await;
+    let database = Cluster::shared().await.prepared().await;
     let server = Server::with(
         &database,
         &[

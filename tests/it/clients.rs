@@ -109,7 +109,7 @@ async fn python() -> PathBuf {
 }
 
 async fn ground() -> (Server, Database) {
-    let database = Cluster::shared().await.database().await;
+    let database = Cluster::shared().await.prepared().await;
     let server = Server::start(&database).await;
     (server, database)
 }

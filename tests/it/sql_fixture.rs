@@ -1,12 +1,49 @@
 //! A private server with a migrated database, and ways to ask its catalog.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use dovetail::postgres::embedded::Embedded;
 use dovetail::postgres::migrate::{Report, Set, migrate};
-use dovetail::postgres::{connect, partitions};
+use dovetail::postgres::{ConnectOptions, connect, partitions};
+use tokio::sync::OnceCell;
 use tokio_postgres::Client;
 
-/// A server with a migrated database; the client is a superuser.
-pub async fn fresh() -> (Embedded, Client) {
+/// The server that tests share which only look at, or change, what belongs to one database. It lives as long as the process;
+/// then its watchdog removes it.
+static SHARED: OnceCell<Embedded> = OnceCell::const_new();
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// A migrated database of its own, on a shared server; the client is a superuser.
+pub async fn fresh() -> (ConnectOptions, Client) {
+    let server = SHARED
+        .get_or_init(|| async {
+            let (server, client) = alone().await;
+            drop(client);
+            let admin = server.connect_options().with_dbname("template1");
+            connect(&admin, "realtime_test")
+                .await
+                .unwrap()
+                .batch_execute("alter database postgres rename to migrated")
+                .await
+                .unwrap();
+            server
+        })
+        .await;
+    let admin = server.connect_options().with_dbname("template1");
+    let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    connect(&admin, "realtime_test")
+        .await
+        .unwrap()
+        .batch_execute(&format!("create database {name} template migrated"))
+        .await
+        .unwrap();
+    let options = admin.with_dbname(&name);
+    let client = connect(&options, "realtime_test").await.unwrap();
+    (options, client)
+}
+
+/// A server of its own with a migrated database; the client is a superuser.
+pub async fn alone() -> (Embedded, Client) {
     let server = Embedded::start_ephemeral().await.unwrap();
     let client = connect(&server.connect_options(), "realtime_test")
         .await

@@ -396,13 +396,9 @@ async fn g014_to_g019_partitions_of_five_days_exist_and_old_ones_go() {
 
 #[tokio::test]
 async fn g016_partitions_made_by_two_at_once_and_beside_a_reader_that_does_not_end() {
-    let (server, client) = fresh().await;
-    let other = connect(&server.connect_options(), "realtime_test")
-        .await
-        .unwrap();
-    let reader = connect(&server.connect_options(), "realtime_test")
-        .await
-        .unwrap();
+    let (options, client) = fresh().await;
+    let other = connect(&options, "realtime_test").await.unwrap();
+    let reader = connect(&options, "realtime_test").await.unwrap();
     client
         .batch_execute("do $$ declare t regclass; begin for t in select inhrelid from pg_inherits where inhparent = 'realtime.messages'::regclass loop execute 'drop table ' || t; end loop; end $$")
         .await

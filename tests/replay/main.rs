@@ -42,7 +42,10 @@ pub struct Ground {
 
 impl Ground {
     async fn prepare() -> Self {
-        let database = Cluster::shared().await.database().await;
+        let database = Cluster::shared().await.prepared().await;
+        let client = database.connect().await;
+        let fixtures = fs::read_to_string(folder().join("fixtures.sql")).expect("fixtures.sql");
+        client.batch_execute(&fixtures).await.expect("the fixtures");
         let server = Server::with(
             &database,
             &[
@@ -52,9 +55,6 @@ impl Ground {
             ],
         )
         .await;
-        let fixtures = fs::read_to_string(folder().join("fixtures.sql")).expect("fixtures.sql");
-        let client = database.connect().await;
-        client.batch_execute(&fixtures).await.expect("the fixtures");
         Self { server, database }
     }
 
@@ -93,7 +93,7 @@ fn main() {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(AT_A_TIME);
     let runtime = Arc::new(Runtime::new().expect("a runtime"));
-    let ground: Arc<OnceCell<Ground>> = Arc::default();
+    let ground: Arc<OnceCell<Result<Ground, String>>> = Arc::default();
     let mut locks: HashMap<String, Arc<Mutex<()>>> = HashMap::new();
     let mut trials = vec![
         Trial::test("comparison_holds_its_own_rules", || {
@@ -109,7 +109,12 @@ fn main() {
         let lock = Arc::clone(locks.entry(scenario.lock()).or_default());
         trials.push(Trial::test(scenario.name.clone(), move || {
             runtime.block_on(async {
-                let ground = ground.get_or_init(Ground::prepare).await;
+                // Prepared once, also when that fails: the other scenarios then say so at once.
+                let prepared = || async { tokio::spawn(Ground::prepare()).await };
+                let ground = ground
+                    .get_or_init(|| async { prepared().await.map_err(|err| err.to_string()) })
+                    .await;
+                let ground = ground.as_ref().map_err(Failed::from)?;
                 let _alone = lock.lock().await;
                 scenario.play(ground).await.map_err(Failed::from)
             })

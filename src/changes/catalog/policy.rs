@@ -135,7 +135,7 @@ pub(super) fn combine(
 }
 
 /// Column numbers of all variables, whatever query level they are of.
-fn variables(tree: &str) -> impl Iterator<Item = i16> {
+pub(super) fn variables(tree: &str) -> impl Iterator<Item = i16> {
     fields(tree, ":varattno ").map(|number| number.parse().unwrap_or(0))
 }
 
@@ -204,6 +204,7 @@ mod tests {
             not_null: false,
             generated: String::new(),
             expression: None,
+            tree: None,
         }
     }
 

@@ -13,6 +13,7 @@ use futures_util::StreamExt as _;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, OnceCell, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::Audience;
@@ -60,7 +61,9 @@ pub(crate) enum Answer {
     Rows(Vec<(u32, Option<String>)>),
     /// The statement cannot be used by this role at all; the look-up by key may.
     Unusable,
-    /// No answer: an error, or too late.
+    /// An error of this audience and these rows; fewer rows may succeed.
+    Raised,
+    /// No answer in time.
     Failed,
 }
 
@@ -315,9 +318,9 @@ async fn carry_out(shared: &Shared, link: &Link, job: Job) -> bool {
 
 /// `Ok(false)`: Postgres does not accept the statement. `Err`: the connection is gone.
 async fn prepare(client: &Client, statement: &str) -> Result<bool, ()> {
-    // Under an empty search path names mean here what they meant when the expression was written out.
-    let text = format!("begin; set local search_path = ''; {statement}; commit");
-    match client.batch_execute(&text).await {
+    // Every name in it is qualified. The search path stays what it is when the statement is executed: if it differed,
+    // Postgres would resolve the names again, as the audience, who may not be allowed to (USAGE of a schema).
+    match client.batch_execute(statement).await {
         Ok(()) => Ok(true),
         Err(error) if error.as_db_error().is_some() => {
             let code = error.code().map(|code| code.code().to_owned());
@@ -327,7 +330,6 @@ async fn prepare(client: &Client, statement: &str) -> Result<bool, ()> {
                     "a policy cannot be evaluated on row images; rows are looked up by key instead"
                 );
             });
-            client.batch_execute("rollback").await.map_err(|_| ())?;
             Ok(false)
         }
         Err(_) => Err(()),
@@ -405,8 +407,10 @@ fn failed(
     // needs for the text of the policy but perhaps not for the policy itself.
     answers.push(if code.code().starts_with("42") {
         Answer::Unusable
-    } else {
+    } else if *code == SqlState::QUERY_CANCELED || *code == SqlState::LOCK_NOT_AVAILABLE {
         Answer::Failed
+    } else {
+        Answer::Raised
     });
     measures::warn_rarely(|| {
         // Postgres' message may quote values of the row or of the claims, so only its code is logged (G-188).

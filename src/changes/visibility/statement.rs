@@ -21,19 +21,21 @@ pub(crate) struct Statement {
 
 /// Columns of the guard whose values a policy is evaluated over; generated ones are computed from the others.
 pub(crate) fn inputs(policy: &Policy) -> Vec<usize> {
-    let column = |index: &usize| policy.guard.columns.get(*index);
-    let computed = policy
-        .reads
-        .iter()
-        .filter_map(column)
-        .any(|column| column.generated.is_some());
-    if computed {
-        (0..policy.guard.columns.len())
-            .filter(|index| column(index).is_some_and(|column| column.generated.is_none()))
-            .collect()
-    } else {
-        policy.reads.clone()
+    let mut inputs: Vec<usize> = Vec::with_capacity(policy.reads.len());
+    for index in &policy.reads {
+        match policy
+            .guard
+            .columns
+            .get(*index)
+            .and_then(|column| column.generated.as_ref())
+        {
+            Some(generated) => inputs.extend(&generated.reads),
+            None => inputs.push(*index),
+        }
     }
+    inputs.sort_unstable();
+    inputs.dedup();
+    inputs
 }
 
 /// The policy over images: `execute` takes one array per column of [`inputs`] (or one, for their number).
@@ -59,7 +61,7 @@ pub(crate) fn over_images(policy: &Policy, role: &str) -> Statement {
         .iter()
         .filter_map(|index| guard.columns.get(*index))
         .filter_map(|column| {
-            let expression = column.generated.as_ref()?;
+            let expression = &column.generated.as_ref()?.expression;
             Some(format!(", ({expression}) as {}", identifier(&column.name)))
         })
         .collect();
@@ -183,13 +185,15 @@ pub(crate) fn array<'a>(cells: impl Iterator<Item = Cell<'a>>) -> String {
 }
 
 fn unnest(count: usize) -> String {
-    format!(
-        "pg_catalog.unnest({}) with ordinality",
-        (1..=count)
-            .map(|number| format!("${number}"))
-            .collect::<Vec<_>>()
-            .join(", ")
-    )
+    let arrays: Vec<String> = (1..=count).map(|number| format!("${number}")).collect();
+    unnest_of(&arrays)
+}
+
+/// Several arrays side by side, with their positions. With several arguments `unnest` is syntax rather than a function,
+/// and must not be qualified.
+pub(crate) fn unnest_of(arrays: &[String]) -> String {
+    let schema = if arrays.len() == 1 { "pg_catalog." } else { "" };
+    format!("{schema}unnest({}) with ordinality", arrays.join(", "))
 }
 
 fn text_arrays(count: usize) -> String {

@@ -37,9 +37,6 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     }
     logging::start(config.log_format, config.log_level, false);
     open_files::raise(config.rlimit_nofile);
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
     config.listen = listen(&config, flags.is_given("PORT"));
     let folder = folder(flags)?;
     let keys = match &config.api_jwt_secret {

@@ -10,9 +10,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustix::fs::FlockOperation;
 
+use super::Error;
 use super::binaries::Binaries;
 use super::owner::Owner;
-use super::{Error, Options};
 
 /// Where clusters lie whose own folder the user `postgres` cannot reach, for example below `/root`.
 const ELSEWHERE: &str = "/var/lib/dovetail";
@@ -139,7 +139,7 @@ impl Cluster {
 
     /// Creates the data folder with `initdb`. An interrupted creation leaves nothing that looks complete: it happens
     /// beside, and the rename comes last.
-    pub(super) fn create(&self, binaries: &Binaries, options: &Options) -> Result<(), Error> {
+    pub(super) fn create(&self, binaries: &Binaries) -> Result<(), Error> {
         self.password()?;
         let fresh = self.root.join("postgres.new");
         let fail = |error: std::io::Error| Error::Folder {
@@ -166,9 +166,8 @@ impl Cluster {
                 .arg(format!("--locale={locale}"))
                 .arg("--pwfile")
                 .arg(self.root.join("password"));
-            if !options.durable {
-                command.arg("--no-sync");
-            }
+            // What takes longest, and is done when the server runs: see `sync`.
+            command.arg("--no-sync");
             let output = command.output().map_err(|error| Error::Command {
                 program: "initdb".to_owned(),
                 output: error.to_string(),
@@ -185,6 +184,18 @@ impl Cluster {
             program: "initdb".to_owned(),
             output: last,
         })
+    }
+
+    /// Has the files of a fresh cluster written to the disk, in the background: only then would they survive a crash of
+    /// the machine, but nobody has put anything in yet that is worth waiting for.
+    pub(super) fn sync(&self, binaries: &Binaries) {
+        let mut command = self.command(binaries, "initdb");
+        command.arg("--sync-only").arg("--pgdata").arg(self.data());
+        std::thread::spawn(move || {
+            if let Err(error) = command.output() {
+                tracing::debug!(%error, "the fresh database could not be synced");
+            }
+        });
     }
 
     /// A program of Postgres, run as the owner and free of settings for other servers.

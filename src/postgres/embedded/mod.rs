@@ -120,6 +120,7 @@ pub struct Embedded {
     server: Server,
     cluster: Cluster,
     password: String,
+    options: Options,
     remains: Option<Remains>,
 }
 
@@ -133,7 +134,7 @@ impl Embedded {
     /// See [`Error`]; every text says what to do.
     pub async fn start(data_dir: &Path, options: Options) -> Result<Self, Error> {
         let data_dir = data_dir.to_owned();
-        tokio::task::spawn_blocking(move || Self::start_blocking(&data_dir, &options, None))
+        tokio::task::spawn_blocking(move || Self::start_blocking(&data_dir, options, None))
             .await
             .unwrap_or(Err(Error::Interrupted))
     }
@@ -160,7 +161,7 @@ impl Embedded {
         tokio::task::spawn_blocking(move || {
             let remains = Remains::new()?;
             let folder = remains.folder().to_owned();
-            Self::start_blocking(&folder, &options, Some(remains))
+            Self::start_blocking(&folder, options, Some(remains))
         })
         .await
         .unwrap_or(Err(Error::Interrupted))
@@ -168,22 +169,26 @@ impl Embedded {
 
     fn start_blocking(
         data_dir: &Path,
-        options: &Options,
+        options: Options,
         mut remains: Option<Remains>,
     ) -> Result<Self, Error> {
         let cluster = Cluster::open(data_dir)?;
         let binaries = binaries::find(options.bin_dir.as_deref(), cluster.major())?;
-        if cluster.major().is_none() {
+        let is_new = cluster.major().is_none();
+        if is_new {
             if cluster.data().exists() {
                 return Err(Error::Folder {
                     path: cluster.data(),
                     reason: "it exists but holds no Postgres data; move it away".to_owned(),
                 });
             }
-            cluster.create(&binaries, options)?;
+            cluster.create(&binaries)?;
         }
         let password = cluster.password()?;
-        let server = Server::start(&cluster, &binaries, options)?;
+        let server = Server::start(&cluster, &binaries, &options)?;
+        if is_new && options.durable {
+            cluster.sync(&binaries);
+        }
         if let Some(remains) = &mut remains {
             remains.watch(server.pid());
         }
@@ -195,6 +200,7 @@ impl Embedded {
             server,
             cluster,
             password,
+            options,
             remains,
         })
     }
@@ -241,8 +247,7 @@ impl Embedded {
             .unwrap_or(Err(Error::Interrupted))
     }
 
-    /// Stops the server at once and starts it again over the same data and port, as a crash and restart of the database
-    /// would. For tests of reconnection.
+    /// Stops the server, which breaks every connection, and starts it again over the same data, port and settings.
     ///
     /// # Errors
     /// See [`Error`].
@@ -251,10 +256,9 @@ impl Embedded {
             self.server.stop_clean()?;
             let options = Options {
                 port: Some(self.server.port),
-                durable: self.remains.is_none(),
-                ..Options::default()
+                ..self.options.clone()
             };
-            let binaries = binaries::find(None, self.cluster.major())?;
+            let binaries = binaries::find(options.bin_dir.as_deref(), self.cluster.major())?;
             self.server = Server::start(&self.cluster, &binaries, &options)?;
             if let Some(remains) = &mut self.remains {
                 remains.watch(self.server.pid());

@@ -82,7 +82,14 @@ pub(super) const REALTIME: &[File] = &[
         8,
         "realtime/008_publication.sql",
         Always,
-        "exists (select from pg_catalog.pg_publication where pubname = 'supabase_realtime_messages_publication')"
+        "exists (select from pg_catalog.pg_publication
+                 where pubname = 'supabase_realtime_messages_publication' and puballtables)
+         or exists (select from pg_catalog.pg_publication_rel r
+                    join pg_catalog.pg_publication p on p.oid = r.prpubid
+                    join pg_catalog.pg_class c on c.oid = r.prrelid
+                    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+                    where p.pubname = 'supabase_realtime_messages_publication'
+                      and n.nspname = 'realtime' and c.relname = 'messages')"
     ),
     file!(9, "realtime/009_versions.sql", Behind, SCHEMA_IS_WHOLE),
     file!(
@@ -93,3 +100,32 @@ pub(super) const REALTIME: &[File] = &[
          or not (select rolsuper from pg_catalog.pg_roles where rolname = current_user)"
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+    use super::*;
+
+    #[test]
+    fn every_file_below_sql_is_listed_once_under_its_own_number() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("sql");
+        for (folder, files) in [("supabase", SUPABASE), ("realtime", REALTIME)] {
+            let mut there: Vec<String> = std::fs::read_dir(root.join(folder))
+                .unwrap()
+                .map(|entry| format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap()))
+                .collect();
+            there.sort();
+            let listed: Vec<&str> = files.iter().map(|file| file.name).collect();
+            assert_eq!(listed, there);
+            for file in files {
+                let number = &file.name[folder.len() + 1..folder.len() + 4];
+                assert_eq!(
+                    number.parse::<i32>().unwrap(),
+                    file.version,
+                    "{}",
+                    file.name
+                );
+            }
+        }
+    }
+}

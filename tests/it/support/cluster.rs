@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use dovetail::postgres::migrate::{Set, migrate};
 use tokio::sync::OnceCell;
 use tokio_postgres::NoTls;
 
@@ -174,6 +175,16 @@ impl Cluster {
             .await
             .expect("a new database");
         self.database_named(&name)
+    }
+
+    /// A new database with the schema and the roles of a Supabase database.
+    pub async fn prepared(&self) -> Database {
+        let database = self.database().await;
+        let client = database.connect().await;
+        for set in [Set::Supabase, Set::Realtime] {
+            migrate(&client, set).await.expect("the schema");
+        }
+        database
     }
 
     /// A database that exists already.
