@@ -22,6 +22,9 @@ use crate::support::token::SECRET;
 /// The longest that a suite of a client library may take.
 const LIMIT: Duration = Duration::from_secs(240);
 
+/// No file may take longer than two minutes.
+const ARGUMENTS: [&str; 3] = ["--test", "--test-reporter=spec", "--test-timeout=120000"];
+
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests")
@@ -125,8 +128,7 @@ async fn node(file: &str) {
     node_modules().await;
     let (server, database) = ground().await;
     let mut node = Command::new("node");
-    node.args(["--test", "--test-reporter=spec", file])
-        .current_dir(folder("js"));
+    node.args(ARGUMENTS).arg(file).current_dir(folder("js"));
     tell_where(&mut node, &server, &database);
     let said = run(file, &mut node).await;
     assert!(!said.contains("tests 0\n"), "{file} has no tests:\n{said}");
@@ -153,7 +155,8 @@ async fn supabase_js_finds_its_way_back_after_a_restart_of_the_server() {
     node_modules().await;
     let (server, database) = ground().await;
     let mut node = Command::new("node");
-    node.args(["--test", "--test-reporter=spec", "restart.test.mjs"])
+    node.args(ARGUMENTS)
+        .arg("restart.test.mjs")
         .current_dir(folder("js"));
     tell_where(&mut node, &server, &database);
     let server = Arc::new(Mutex::new(server));

@@ -18,7 +18,7 @@ for (const library of libraries) {
     test('insert, update and delete arrive with their rows', async (t) => {
       const sql = await database(t)
       const name = await table(sql)
-      const { seen } = await listen(client(t, library), { event: '*', table: name })
+      const { seen } = await listen(await client(t, library), { event: '*', table: name })
       await sql.query(`insert into ${name} values (1, 'ann', 'a')`)
       await sql.query(`update ${name} set v = 'b'`)
       await sql.query(`delete from ${name}`)
@@ -39,7 +39,7 @@ for (const library of libraries) {
       const sql = await database(t)
       const name = await table(sql)
       for (let n = 1; n <= 3; n++) {
-        const { seen } = await listen(client(t, library), { event: 'INSERT', table: name })
+        const { seen } = await listen(await client(t, library), { event: 'INSERT', table: name })
         await sql.query(`insert into ${name} values (${n}, 'ann', 'first')`)
         const first = await seen.until(() => true, 'the row')
         assert.equal(first.new.id, n)
@@ -49,7 +49,7 @@ for (const library of libraries) {
     test('a filter lets only its rows through', async (t) => {
       const sql = await database(t)
       const name = await table(sql)
-      const made = client(t, library)
+      const made = await client(t, library)
       const mine = await listen(made, { event: '*', table: name, filter: 'owner=eq.ann' })
       const large = await listen(made, { event: '*', table: name, filter: 'id=gt.1' })
       await sql.query(`insert into ${name} values (1, 'ann', 'x'), (2, 'bob', 'x'), (3, 'ann', 'x')`)
@@ -63,7 +63,7 @@ for (const library of libraries) {
       const sql = await database(t)
       const name = await table(sql)
       const [inserts, deletes] = [new Seen(), new Seen()]
-      const channel = client(t, library).channel(fresh('both'))
+      const channel = (await client(t, library)).channel(fresh('both'))
       channel.on('postgres_changes', { event: 'INSERT', schema: 'public', table: name }, inserts.add)
       channel.on('postgres_changes', { event: 'DELETE', schema: 'public', table: name }, deletes.add)
       await subscribed(channel)
@@ -78,8 +78,8 @@ for (const library of libraries) {
     test('row level security: the wrong user gets nothing', async (t) => {
       const sql = await database(t)
       const name = await table(sql, { owned: true })
-      const ann = await listen(client(t, library, { token: user('ann') }), { event: '*', table: name })
-      const bob = await listen(client(t, library, { token: user('bob') }), { event: '*', table: name })
+      const ann = await listen(await client(t, library, { token: user('ann') }), { event: '*', table: name })
+      const bob = await listen(await client(t, library, { token: user('bob') }), { event: '*', table: name })
       await sql.query(`insert into ${name} values (1, 'ann', 'secret of ann')`)
       await sql.query(`update ${name} set v = 'still of ann'`)
       // One row for each at the end: whoever has it has had everything before.
@@ -93,7 +93,7 @@ for (const library of libraries) {
     test('setAuth changes who sees on a live channel', async (t) => {
       const sql = await database(t)
       const name = await table(sql, { owned: true })
-      const made = client(t, library, { token: user('ann') })
+      const made = await client(t, library, { token: user('ann') })
       const { seen, system } = await listen(made, { event: '*', table: name })
       const live = (m) => m.extension === 'postgres_changes' && m.status === 'ok'
       await system.until(live, 'the first Subscribed')
@@ -108,7 +108,7 @@ for (const library of libraries) {
     test('after removeChannel nothing arrives', async (t) => {
       const sql = await database(t)
       const name = await table(sql)
-      const made = client(t, library)
+      const made = await client(t, library)
       const gone = await listen(made, { event: '*', table: name })
       const stays = await listen(made, { event: '*', table: name })
       assert.equal(await made.removeChannel(gone.channel), 'ok')
@@ -118,7 +118,7 @@ for (const library of libraries) {
     })
 
     test('a table that cannot be subscribed says so in a system message', async (t) => {
-      const made = client(t, library)
+      const made = await client(t, library)
       const system = new Seen()
       const channel = made.channel(fresh('nowhere')).on('system', {}, system.add)
       channel.on('postgres_changes', { event: '*', schema: 'public', table: 'there_is_no_such_table' }, () => {})

@@ -27,8 +27,8 @@ for (const library of libraries) {
   describe(`${library.name}: broadcast`, () => {
     test('everyone else in the room hears it, the sender does not', async (t) => {
       const topic = fresh('room')
-      const one = await room(client(t, library), topic)
-      const two = await room(client(t, library), topic)
+      const one = await room(await client(t, library), topic)
+      const two = await room(await client(t, library), topic)
       await one.channel.send({ type: 'broadcast', event: 'typing', payload: { who: 'ann', n: 1 } })
       const heard = await two.heard.until(() => true, 'the broadcast')
       assert.equal(heard.event, 'typing')
@@ -39,22 +39,22 @@ for (const library of libraries) {
     })
 
     test('self: the sender hears itself', async (t) => {
-      const { channel, heard } = await room(client(t, library), fresh('room'), { broadcast: { self: true } })
+      const { channel, heard } = await room(await client(t, library), fresh('room'), { broadcast: { self: true } })
       await channel.send({ type: 'broadcast', event: 'me', payload: { a: [1, null, 'ü'] } })
       const message = await heard.until(() => true, 'the own broadcast')
       assert.deepEqual(message.payload, { a: [1, null, 'ü'] })
     })
 
     test('ack: send resolves to ok', async (t) => {
-      const { channel } = await room(client(t, library), fresh('room'), { broadcast: { ack: true } })
+      const { channel } = await room(await client(t, library), fresh('room'), { broadcast: { ack: true } })
       const answer = await channel.send({ type: 'broadcast', event: 'acked', payload: {} })
       assert.equal(answer, 'ok')
     })
 
     test('messages of one sender come in order', async (t) => {
       const topic = fresh('room')
-      const one = await room(client(t, library), topic)
-      const two = await room(client(t, library), topic)
+      const one = await room(await client(t, library), topic)
+      const two = await room(await client(t, library), topic)
       for (let n = 0; n < 50; n++) one.channel.send({ type: 'broadcast', event: 'n', payload: { n } })
       await two.heard.until((m) => m.payload.n === 49)
       assert.deepEqual(two.heard.items.map((m) => m.payload.n), Array.from({ length: 50 }, (_, n) => n))
@@ -64,8 +64,8 @@ for (const library of libraries) {
   describe(`${library.name}: presence`, () => {
     test('sync, join, update and leave', async (t) => {
       const topic = fresh('presence')
-      const ann = await present(client(t, library), topic, 'ann')
-      const bob = await present(client(t, library), topic, 'bob')
+      const ann = await present(await client(t, library), topic, 'ann')
+      const bob = await present(await client(t, library), topic, 'bob')
       assert.equal(await ann.channel.track({ mood: 'fine' }), 'ok')
       const join = await bob.events.until((e) => e.event === 'join' && e.key === 'ann', "ann's join")
       assert.equal(join.newPresences[0].mood, 'fine')
@@ -82,17 +82,17 @@ for (const library of libraries) {
 
     test('a newcomer gets the state of the room', async (t) => {
       const topic = fresh('presence')
-      const ann = await present(client(t, library), topic, 'ann')
+      const ann = await present(await client(t, library), topic, 'ann')
       await ann.channel.track({ n: 1 })
-      const late = await present(client(t, library), topic, 'late')
+      const late = await present(await client(t, library), topic, 'late')
       await late.events.until((e) => e.event === 'sync' && e.state.ann, 'the state')
     })
 
     test('leaving the channel is a leave at once', async (t) => {
       const topic = fresh('presence')
-      const made = client(t, library)
+      const made = await client(t, library)
       const ann = await present(made, topic, 'ann')
-      const bob = await present(client(t, library), topic, 'bob')
+      const bob = await present(await client(t, library), topic, 'bob')
       await ann.channel.track({})
       await bob.events.until((e) => e.event === 'join' && e.key === 'ann')
       const began = Date.now()
@@ -106,7 +106,7 @@ for (const library of libraries) {
     test('an expiring token ends the channel, a refreshed one keeps it', async (t) => {
       const soon = () => Math.floor(Date.now() / 1000) + 4
       const watch = async (refresh) => {
-        const made = client(t, library, { token: user('ann', { exp: soon() }) })
+        const made = await client(t, library, { token: user('ann', { exp: soon() }) })
         const states = new Seen()
         const system = new Seen()
         const channel = made.channel(fresh('expiry')).on('system', {}, system.add)
@@ -122,7 +122,7 @@ for (const library of libraries) {
     })
 
     test('a token with a wrong signature is refused', async (t) => {
-      const made = client(t, library, { token: `${mint({ role: 'anon' }).slice(0, -8)}AAAAAAAA` })
+      const made = await client(t, library, { token: `${mint({ role: 'anon' }).slice(0, -8)}AAAAAAAA` })
       const outcome = await new Promise((done) => made.channel(fresh('refused')).subscribe((status) => done(status)))
       assert.notEqual(outcome, 'SUBSCRIBED')
     })
@@ -133,7 +133,7 @@ describe('both generations in one room', () => {
   test('broadcasts and presence pass both ways', async (t) => {
     const topic = fresh('mixed')
     const rooms = []
-    for (const library of libraries) rooms.push(await room(client(t, library), topic))
+    for (const library of libraries) rooms.push(await room(await client(t, library), topic))
     const [now, then] = rooms
     await now.channel.send({ type: 'broadcast', event: 'hello', payload: { from: 'latest' } })
     assert.deepEqual((await then.heard.until(() => true)).payload, { from: 'latest' })
@@ -142,7 +142,7 @@ describe('both generations in one room', () => {
 
     const where = fresh('mixed_presence')
     const people = []
-    for (const [n, library] of libraries.entries()) people.push(await present(client(t, library), where, `key${n}`))
+    for (const [n, library] of libraries.entries()) people.push(await present(await client(t, library), where, `key${n}`))
     await people[0].channel.track({ n: 0 })
     await people[1].events.until((e) => e.event === 'join' && e.key === 'key0')
     await people[1].channel.track({ n: 1 })
@@ -151,8 +151,8 @@ describe('both generations in one room', () => {
 
   test('binary payloads arrive byte for byte', async (t) => {
     const topic = fresh('binary')
-    const one = await room(client(t, libraries[0]), topic)
-    const two = await room(client(t, libraries[0]), topic)
+    const one = await room(await client(t, libraries[0]), topic)
+    const two = await room(await client(t, libraries[0]), topic)
     const bytes = Uint8Array.from({ length: 256 }, (_, n) => n)
     await one.channel.send({ type: 'broadcast', event: 'blob', payload: bytes.buffer })
     const heard = await two.heard.until(() => true, 'the binary broadcast')

@@ -6,14 +6,14 @@ import { client, database, fresh, libraries, restartServer, Seen, table } from '
 test('clients rejoin after a restart of the server and see rows again', async (t) => {
   const sql = await database(t)
   const name = await table(sql)
-  const watchers = libraries.map((library) => {
+  const watchers = await Promise.all(libraries.map(async (library) => {
     const [states, rows] = [new Seen(), new Seen()]
-    client(t, library)
+    (await client(t, library))
       .channel(fresh('restart'))
       .on('postgres_changes', { event: 'INSERT', schema: 'public', table: name }, rows.add)
       .subscribe((status) => states.add({ status }))
     return { library, states, rows }
-  })
+  }))
   const live = async (watcher) => watcher.states.until((s) => s.status === 'SUBSCRIBED', `${watcher.library.name} SUBSCRIBED`)
   for (const watcher of watchers) await live(watcher)
   await sql.query(`insert into ${name} values (1, 'ann', 'before')`)

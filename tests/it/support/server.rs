@@ -95,14 +95,14 @@ impl Server {
         self.child = Some(child);
     }
 
-    /// Waits until `/healthcheck` answers 200. Panics with the log if the process ends instead.
+    /// Waits until `/readyz` answers 200: the stream of changes is live. Panics with the log if the process ends instead.
     pub async fn ready(&mut self) {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child_mut().try_wait().expect("asking for the process") {
                 panic!("the server ended with {status}:\n{}", self.log());
             }
-            let request = Request::get("localhost", "/healthcheck");
+            let request = Request::get("localhost", "/readyz");
             if let Ok(answer) = http::exchange(("127.0.0.1", self.port), &request).await
                 && answer.status == 200
             {
