@@ -76,7 +76,7 @@ fn texts(answer: Answer) -> Vec<(usize, Option<String>)> {
             .into_iter()
             .filter_map(|(position, text)| Some(((position as usize).checked_sub(1)?, text)))
             .collect(),
-        Answer::Unusable | Answer::Raised | Answer::Failed => Vec::new(),
+        Answer::Unusable | Answer::Raised | Answer::Failed | Answer::Lost => Vec::new(),
     }
 }
 

@@ -12,6 +12,10 @@ use super::plan::{Failure, Plan, Planner, Requested};
 use super::resolve::Resolver;
 use super::visibility::{self, Audience};
 use crate::auth::Claims;
+use crate::replication::Change;
+
+/// What is done with a row of `realtime.messages`. Must not block.
+pub(super) type MessageRowHook = Box<dyn Fn(&Change) + Send + Sync>;
 
 /// See the module.
 pub(super) struct State {
@@ -20,6 +24,8 @@ pub(super) struct State {
     pub(super) index: Mutex<Index>,
     pub(super) resolver: Resolver,
     pub(super) judge: Arc<visibility::Postgres>,
+    /// Takes rows of `realtime.messages` and its partitions.
+    pub(super) on_message_row: std::sync::OnceLock<MessageRowHook>,
     /// Somebody was added by a plan of an outdated catalog.
     pub(super) changed: Notify,
     /// Those.
@@ -40,6 +46,7 @@ impl State {
             index: Mutex::default(),
             resolver,
             judge,
+            on_message_row: std::sync::OnceLock::new(),
             changed: Notify::new(),
             outdated: Mutex::default(),
             audiences: Mutex::default(),

@@ -33,6 +33,9 @@ const AHEAD: usize = 2;
 /// The stream may be away for so long before channels are told.
 const SILENT_LOSS: Duration = Duration::from_secs(2);
 
+/// How long a commit that was received may be invisible to other sessions.
+const SETTLING: Duration = Duration::from_secs(5);
+
 const EXTENSION: &str = "postgres_changes";
 
 /// See the module.
@@ -45,6 +48,10 @@ pub(super) struct Worker {
     under_way: VecDeque<UnderWay>,
     /// What has been invalidated must be read again before the next row is matched.
     stale: bool,
+    /// Tables to be read again once these transactions are visible.
+    forgotten: Vec<u32>,
+    /// Transactions that other sessions may not see yet.
+    unsettled: Vec<u32>,
     /// The catalog of which the index has been made.
     generation: u64,
     /// Relations of this stream, to notice when one is described again.
@@ -79,6 +86,8 @@ impl Worker {
             batch: Batch::default(),
             under_way: VecDeque::new(),
             stale: false,
+            forgotten: Vec::new(),
+            unsettled: Vec::new(),
             generation: 0,
             described: std::collections::HashSet::new(),
             lost: None,
@@ -123,13 +132,26 @@ impl Worker {
 
     async fn take(&mut self, event: Event) {
         match event {
-            Event::Begin(begin) => self.transaction = Some(begin),
+            Event::Begin(begin) => {
+                self.transaction = Some(begin);
+                // The worst that too short a list does is to wait for fewer transactions than there are.
+                if self.unsettled.len() >= BATCH_ROWS {
+                    self.unsettled.remove(0);
+                }
+                self.unsettled.push(begin.xid);
+            }
             Event::Commit(commit) => {
                 self.batch.confirm = Some(commit.end_lsn);
                 self.transaction = None;
             }
             Event::Change(change) => {
                 metrics::counter!(measures::ROWS).increment(1);
+                if &*change.relation.schema == "realtime"
+                    && change.relation.name.starts_with("messages")
+                    && let Some(hook) = self.state.on_message_row.get()
+                {
+                    hook(&change);
+                }
                 // A table that is new to the publication must be in the index before its first row is looked up.
                 self.refresh_if_stale().await;
                 if self.state.index.lock().concerns(change.relation.oid) {
@@ -143,6 +165,7 @@ impl Worker {
                 if first && self.state.catalog.is_published(relation.oid) {
                     self.flush().await;
                     self.state.catalog.forget(relation.oid);
+                    self.forgotten.push(relation.oid);
                 } else {
                     self.invalidate().await;
                 }
@@ -244,6 +267,11 @@ impl Worker {
             || self.state.has_outdated()
             || self.generation != self.state.catalog.generation()
         {
+            self.settle().await;
+            if self.stale {
+                // A join may have read the catalog again before what made it stale was visible.
+                self.state.invalidate();
+            }
             self.generation = self.state.catalog.generation();
             match self.state.refresh().await {
                 Ok(()) => self.stale = false,
@@ -252,6 +280,38 @@ impl Worker {
                         tracing::warn!(%error, "the catalog cannot be read; changes wait");
                     });
                     self.stale = true;
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(5));
+                }
+            }
+        }
+    }
+
+    /// Waits until other sessions see the transactions that were received: what is asked now is about them.
+    async fn settle(&mut self) {
+        let started = Instant::now();
+        let mut pause = Duration::from_micros(200);
+        while !self.unsettled.is_empty() {
+            match self.state.catalog.shows(&self.unsettled).await {
+                Ok(true) => self.unsettled.clear(),
+                Ok(false) if started.elapsed() > SETTLING => {
+                    // A commit that waits for a standby, for example. What is read now may be outdated.
+                    measures::warn_rarely(|| {
+                        tracing::warn!(
+                            "a committed transaction is not visible yet; its changes are judged without it"
+                        );
+                    });
+                    self.unsettled.clear();
+                }
+                Ok(false) => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_millis(50));
+                }
+                Err(error) => {
+                    measures::warn_rarely(|| {
+                        tracing::warn!(%error, "the catalog cannot be read; changes wait");
+                    });
+                    pause = pause.max(Duration::from_millis(50));
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(5));
                 }
@@ -300,6 +360,10 @@ impl Worker {
         let resolving = if batch.rows.is_empty() {
             None
         } else {
+            self.settle().await;
+            for relation in self.forgotten.drain(..) {
+                self.state.catalog.forget(relation);
+            }
             self.check_fingerprint().await;
             self.refresh_if_stale().await;
             let (matched, views) = self.matched(&batch.rows).await;

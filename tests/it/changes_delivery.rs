@@ -341,3 +341,45 @@ async fn what_cannot_be_subscribed_is_refused_with_the_original_text() {
         "{message}"
     );
 }
+
+#[tokio::test]
+async fn a_lost_stream_is_announced_and_goes_on() {
+    let world = World::new(
+        "create table public.t (id int primary key, owner uuid); alter table t enable row level security;
+         create policy own on t using (auth.uid() = owner);",
+    )
+    .await;
+    let user = super::changes_support::user(1);
+    let mut a = world
+        .join(&claims("authenticated", &user), table("t"))
+        .await;
+    world
+        .run(&format!("insert into t values (1, '{user}')"))
+        .await;
+    a.change().await;
+    // Everything of ours, the connections for questions too.
+    world
+        .run("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'realtime%' and pid <> pg_backend_pid()")
+        .await;
+    let gap = a.frame().await;
+    assert_eq!(
+        (&gap[3], &gap[4]["status"]),
+        (&json!("system"), &json!("error"))
+    );
+    assert!(
+        gap[4]["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("Changes may have been missed"),
+        "{gap}"
+    );
+    let back = a.frame().await;
+    assert_eq!(
+        (&back[4]["status"], &back[4]["message"]),
+        (&json!("ok"), &json!("Subscribed to PostgreSQL"))
+    );
+    world
+        .run(&format!("insert into t values (2, '{user}')"))
+        .await;
+    assert_eq!(a.change().await["record"]["id"], 2);
+}

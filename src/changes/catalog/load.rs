@@ -125,6 +125,9 @@ select concat_ws(',',
  (select sum(pg_catalog.hashtextextended(concat_ws(' ', oid, rolname, rolsuper, rolinherit, rolbypassrls), 0)) from pg_catalog.pg_roles),
  (select sum(pg_catalog.hashtextextended(concat_ws(' ', roleid, member, xmin, ctid), 0)) from pg_catalog.pg_auth_members))";
 
+/// Which transactions are visible.
+pub(super) const SNAPSHOT: &str = "select pg_catalog.pg_current_snapshot()::text";
+
 /// Is the event trigger that announces DDL in the stream there and enabled?
 pub(super) const ANNOUNCED: &str = "
 select exists (select from pg_catalog.pg_event_trigger where evtenabled in ('O', 'A') and evtname like 'dovetail%'

@@ -6,6 +6,7 @@
 
 mod load;
 mod policy;
+mod snapshot;
 mod table;
 mod view;
 
@@ -360,6 +361,17 @@ impl Catalog {
         }
         found.extend(loaded);
         Ok(found)
+    }
+
+    /// Are all these transactions (low 32 bits of their ids) visible to who asks now?
+    pub(crate) async fn shows(&self, xids: &[u32]) -> Result<bool, Error> {
+        let rows = self.query(load::SNAPSHOT, &[]).await?;
+        let text: &str = match rows.first() {
+            Some(row) => row.try_get(0)?,
+            None => "",
+        };
+        let snapshot = snapshot::Snapshot::read(text);
+        Ok(snapshot.is_some_and(|snapshot| xids.iter().all(|xid| snapshot.shows(*xid))))
     }
 
     /// Whether DDL and GRANT are announced in the stream; if not, [`Self::fingerprint`] has to look at everything.

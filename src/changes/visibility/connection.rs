@@ -34,10 +34,14 @@ const PLANNING: &str =
 /// Messages that one connection has before it: the one it works on, and the next.
 const MESSAGES_AHEAD: usize = 2;
 
+/// How long questions wait for a database that does not answer at all.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// After so many prepared statements a connection is replaced.
 const STATEMENTS_PER_CONNECTION: usize = 2_000;
 
 /// Which of these rows does this audience see?
+#[derive(Clone)]
 pub(crate) struct Question {
     pub(crate) statement: Arc<Statement>,
     /// `None`: asked as the server itself; the statement is then a plain query.
@@ -71,6 +75,8 @@ pub(crate) enum Answer {
     Raised,
     /// No answer in time.
     Failed,
+    /// The connection broke, or there is none; nothing is said about the question.
+    Lost,
 }
 
 /// See the module.
@@ -116,8 +122,37 @@ impl Connections {
         Self { shared, runners }
     }
 
-    /// Asks everything; the answers come in order, within the time limit.
+    /// Asks everything; the answers come in order, within the time limit. While there is no database to ask, it waits
+    /// (for [`PATIENCE`] in all): a restart of the database must not cost a row.
     pub(crate) async fn ask(&self, questions: Vec<Question>) -> Vec<Answer> {
+        let give_up = Instant::now() + PATIENCE;
+        let mut pause = Duration::from_millis(100);
+        let mut answers = self.ask_once(questions.clone()).await;
+        loop {
+            let lost: Vec<usize> = answers
+                .iter()
+                .enumerate()
+                .filter(|(_, answer)| matches!(answer, Answer::Lost))
+                .map(|(index, _)| index)
+                .collect();
+            if lost.is_empty() || Instant::now() + pause >= give_up {
+                return answers;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(3));
+            let again = lost
+                .iter()
+                .filter_map(|index| questions.get(*index).cloned())
+                .collect();
+            for (index, answer) in lost.into_iter().zip(self.ask_once(again).await) {
+                if let Some(slot) = answers.get_mut(index) {
+                    *slot = answer;
+                }
+            }
+        }
+    }
+
+    async fn ask_once(&self, questions: Vec<Question>) -> Vec<Answer> {
         let deadline = Instant::now() + self.shared.limit + Duration::from_millis(500);
         let total = questions.len();
         let started = Instant::now();
@@ -222,6 +257,11 @@ async fn run(shared: Arc<Shared>) {
                 Err(_) => None,
             };
         }
+        if link.is_none() {
+            let answers = job.questions.iter().map(|_| Answer::Lost).collect();
+            let _ = job.answer.send(answers);
+            continue;
+        }
         if let Some(link) = link.clone() {
             let shared = shared.clone();
             running.push(Box::pin(
@@ -295,8 +335,9 @@ async fn carry_out(shared: &Shared, link: &Link, job: Job) -> bool {
                 let before = answers.len();
                 match timeout_at(deadline, exchange(&link.client, rest, &mut answers)).await {
                     Ok(true) => {}
-                    // The connection is in an unknown state or gone.
+                    // The connection is gone.
                     Ok(false) => {
+                        answers.resize_with(questions.len(), || Answer::Lost);
                         let _ = answer.send(answers);
                         return false;
                     }
@@ -312,7 +353,12 @@ async fn carry_out(shared: &Shared, link: &Link, job: Job) -> bool {
             }
         }
         Ok(Ok(false)) => answers.extend(questions.iter().map(|_| Answer::Unusable)),
-        Ok(Err(())) | Err(_) => {
+        Ok(Err(())) => {
+            answers.resize_with(questions.len(), || Answer::Lost);
+            let _ = answer.send(answers);
+            return false;
+        }
+        Err(_) => {
             let _ = answer.send(answers);
             return false;
         }
@@ -328,7 +374,11 @@ async fn prepare(client: &Client, statement: &str) -> Result<bool, ()> {
     // Postgres would resolve the names again, as the audience, who may not be allowed to (USAGE of a schema).
     match client.batch_execute(statement).await {
         Ok(()) => Ok(true),
-        Err(error) if error.as_db_error().is_some() => {
+        Err(error)
+            if error
+                .code()
+                .is_some_and(|code| !code.code().starts_with("57P")) =>
+        {
             let code = error.code().map(|code| code.code().to_owned());
             measures::warn_rarely(|| {
                 tracing::warn!(
@@ -405,6 +455,10 @@ fn failed(
     let Some(code) = error.code() else {
         return false;
     };
+    // Shut down, crashed, starting up; out of memory or connections.
+    if code.code().starts_with("57P") || code.code().starts_with("53") {
+        return false;
+    }
     if questions.is_empty() {
         // All were answered but the transaction could not end: nothing that was read depends on that.
         return true;

@@ -164,7 +164,9 @@ impl Postgres {
                         wanted.push((key, audience.clone(), left.to_vec()));
                         wanted.push((key, audience, right.to_vec()));
                     }
-                    Answer::Raised | Answer::Failed => measures::hidden(positions.len()),
+                    Answer::Raised | Answer::Failed | Answer::Lost => {
+                        measures::hidden(positions.len());
+                    }
                 }
             }
         }
