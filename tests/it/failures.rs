@@ -293,3 +293,36 @@ async fn the_server_starts_before_its_database_and_finds_it() {
     insert(&sql, 1).await;
     assert_eq!(client.change(TOPIC).await["record"]["id"], 1);
 }
+
+#[tokio::test]
+async fn a_write_right_after_subscribed_is_never_lost() {
+    let database = Cluster::shared().await.prepared().await;
+    let server = Server::with(&database, &UNLIMITED).await;
+    let sql = database.connect().await;
+    for round in 0..60 {
+        let table = format!("fresh_{round}");
+        sql.batch_execute(&format!(
+            "create table {table} (id int primary key, v text);
+             grant select on {table} to anon;
+             alter publication supabase_realtime add table {table}"
+        ))
+        .await
+        .expect("a table");
+        let client = Client::connect(&server, &anon()).await;
+        let binding = |event: &str| json!({ "event": event, "schema": "public", "table": table });
+        let bindings = [binding("INSERT"), binding("DELETE")];
+        client
+            .join(TOPIC, json!({ "postgres_changes": bindings }))
+            .await;
+        // At once after the reply, which is when supabase-js says SUBSCRIBED.
+        sql.batch_execute(&format!("insert into {table} values ({round})"))
+            .await
+            .expect("an insert");
+        sql.batch_execute(&format!("delete from {table}"))
+            .await
+            .expect("a delete");
+        let insert = client.change(TOPIC).await;
+        assert_eq!(insert["record"]["id"], round);
+        assert_eq!(client.change(TOPIC).await["old_record"]["id"], round);
+    }
+}
