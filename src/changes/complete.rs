@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::catalog::{Table, identifier, literal};
+use super::catalog::{Generated, Table, identifier, literal};
 use super::condition::Filter;
 use super::filter::parse_array;
 use super::image::{Cell, Image};
@@ -76,7 +76,7 @@ fn texts(answer: Answer) -> Vec<(usize, Option<String>)> {
             .into_iter()
             .filter_map(|(position, text)| Some(((position as usize).checked_sub(1)?, text)))
             .collect(),
-        Answer::Unusable | Answer::Failed => Vec::new(),
+        Answer::Unusable | Answer::Raised | Answer::Failed => Vec::new(),
     }
 }
 
@@ -294,24 +294,22 @@ async fn fetch_unchanged(
 
 /// Generated columns, from the others.
 async fn compute_generated(connections: &Connections, table: &Table, rows: &mut [Resolved]) {
-    let generated: Vec<(usize, &str)> = table
+    let generated: Vec<(usize, &Generated)> = table
         .columns
         .iter()
         .enumerate()
-        .filter_map(|(position, column)| Some((position, column.generated.as_deref()?)))
+        .filter_map(|(position, column)| Some((position, column.generated.as_ref()?)))
         .collect();
     if generated.is_empty() {
         return;
     }
-    let inputs: Vec<usize> = (0..table.columns.len())
-        .filter(|position| {
-            table
-                .columns
-                .get(*position)
-                .is_some_and(|column| column.generated.is_none())
-        })
+    let inputs: BTreeSet<usize> = generated
+        .iter()
+        .flat_map(|(_, generated)| generated.reads.iter().copied())
         .collect();
-    let mut wanted: Vec<(usize, Side)> = Vec::new();
+    let inputs: Vec<usize> = inputs.into_iter().collect();
+    // Per row: where it is, and which generated columns can be computed from what is known.
+    let mut wanted: Vec<(usize, Side, Vec<bool>)> = Vec::new();
     let mut values: Vec<Vec<Option<String>>> = Vec::new();
     for (number, row) in rows.iter().enumerate() {
         let Some(known) = row.values.get(&table.oid) else {
@@ -334,12 +332,17 @@ async fn compute_generated(connections: &Connections, table: &Table, rows: &mut 
                 Side::New => change.new_value(column),
                 Side::Old => change.old_value(column),
             };
-            // A column that is not there (a publication may leave some out) must not shine through an expression.
-            if generated
+            let computable: Vec<bool> = generated
                 .iter()
-                .all(|(column, _)| of(*column) != Value::Missing)
-                || inputs.iter().any(|column| of(*column) == Value::Missing)
-            {
+                .map(|(column, generated)| {
+                    of(*column) == Value::Missing
+                        && generated
+                            .reads
+                            .iter()
+                            .all(|read| of(*read) != Value::Missing)
+                })
+                .collect();
+            if !computable.contains(&true) {
                 continue;
             }
             values.push(
@@ -351,16 +354,19 @@ async fn compute_generated(connections: &Connections, table: &Table, rows: &mut 
                     })
                     .collect(),
             );
-            wanted.push((number, side));
+            wanted.push((number, side, computable));
         }
     }
     if wanted.is_empty() {
         return;
     }
-    let source = over(table, &inputs, &values, None);
+    // The dummy keeps the list of arrays from being empty.
+    let known = literal(&array(values.iter().map(|_| Cell::Null)));
+    let known = format!("{known}::pg_catalog.text[]");
+    let source = over(table, &inputs, &values, Some(&known));
     let parts: Vec<String> = generated
         .iter()
-        .map(|(_, expression)| format!("({expression})::pg_catalog.text"))
+        .map(|(_, generated)| format!("({})::pg_catalog.text", generated.expression))
         .collect();
     let question = Question::plain(format!(
         "select row_position, (array[{}])::pg_catalog.text from ({source}) as {}",
@@ -369,7 +375,7 @@ async fn compute_generated(connections: &Connections, table: &Table, rows: &mut 
     ));
     for answer in connections.ask(vec![question]).await {
         for (position, text) in texts(answer) {
-            let Some((number, side)) = wanted.get(position) else {
+            let Some((number, side, computable)) = wanted.get(position) else {
                 continue;
             };
             let Some(known) = rows
@@ -385,7 +391,8 @@ async fn compute_generated(connections: &Connections, table: &Table, rows: &mut 
                 Side::New => &mut known.new,
                 Side::Old => &mut known.old,
             };
-            for ((column, _), value) in generated.iter().zip(computed) {
+            let computed = generated.iter().zip(computed).zip(computable);
+            for (((column, _), value), _) in computed.filter(|(_, computable)| **computable) {
                 side.push((
                     *column,
                     value.map(|value| value.into_bytes().into_boxed_slice()),

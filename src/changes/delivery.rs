@@ -12,11 +12,13 @@ use super::resolve::{Group, Resolved, Values};
 use super::row::sent_position;
 use crate::protocol::{Version, encode};
 
+/// A rendered body: table, columns, old values, error row.
+type Body = (u32, ColumnSet, OldValues, bool, Option<Arc<[u8]>>);
 type FrameKey = (Arc<str>, Version, SmallVec<[u64; 1]>);
 
 /// Sends one row to everybody it is for. Never waits.
 pub(super) fn deliver(row: &Resolved, max_bytes: usize) {
-    let mut bodies: Vec<(u32, ColumnSet, OldValues, bool, Option<Arc<[u8]>>)> = Vec::new();
+    let mut bodies: Vec<Body> = Vec::new();
     let mut delivered = 0_u64;
     for group in &row.groups {
         let visible = visible(row, group);

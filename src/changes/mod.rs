@@ -186,12 +186,7 @@ impl Changes {
             }
         }
         let requested = Arc::new(requested);
-        match self
-            .state
-            .planner
-            .plan(&requested, &claims.role, true)
-            .await
-        {
+        match self.state.plan(&requested, &claims.role).await {
             Ok(plan) => Ok(Prepared {
                 warnings: if self.state.resolver.settings.warnings {
                     plan.warnings.clone()

@@ -79,12 +79,13 @@ impl From<catalog::Error> for Failure {
 /// Plans that may be remembered; beyond, they are forgotten and made again.
 const REMEMBERED: usize = 20_000;
 
+type Plans = HashMap<(Arc<Requested>, Arc<str>), Arc<Plan>>;
 type Canonical = HashMap<(u32, Condition), Result<String, Refusal>>;
 
 /// Makes plans.
 pub(crate) struct Planner {
     pub(crate) catalog: Arc<Catalog>,
-    plans: Mutex<HashMap<(Arc<Requested>, Arc<str>), Arc<Plan>>>,
+    plans: Mutex<Plans>,
     /// Values as Postgres writes them, or why it refuses them.
     canonical: Mutex<(u64, Canonical)>,
 }

@@ -51,13 +51,19 @@ pub(crate) struct Resolved {
     pub(crate) values: HashMap<u32, Values>,
 }
 
+/// Position, text, JSON.
+pub(crate) type Rendered = (usize, Box<[u8]>, Box<[u8]>);
+
+/// A filter on a presented table.
+type Asked = (u32, Arc<Filter>);
+
 /// What the stream did not carry, for one row and table.
 #[derive(Default)]
 pub(crate) struct Values {
     pub(crate) new: Fetched,
     pub(crate) old: Fetched,
-    /// Values rendered by Postgres: position, text, JSON.
-    pub(crate) rendered: Vec<(usize, Box<[u8]>, Box<[u8]>)>,
+    /// Values rendered by Postgres.
+    pub(crate) rendered: Vec<Rendered>,
 }
 
 /// What resolving needs.
@@ -87,7 +93,7 @@ impl Resolver {
 
     /// Drops the hits whose conditions Postgres finds not true.
     async fn ask_filters(&self, batch: &mut [Matched]) {
-        let mut wanted: HashMap<(u32, Arc<Filter>), (Arc<Table>, Vec<usize>)> = HashMap::new();
+        let mut wanted: HashMap<Asked, (Arc<Table>, Vec<usize>)> = HashMap::new();
         for (number, matched) in batch.iter().enumerate() {
             for hit in &matched.hits {
                 if let Some(filter) = &hit.asked {

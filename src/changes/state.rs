@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::catalog::{self, Catalog};
 use super::index::{Index, Subscriber};
-use super::plan::{Failure, Plan, Planner};
+use super::plan::{Failure, Plan, Planner, Requested};
 use super::resolve::Resolver;
 use super::visibility::{self, Audience};
 use crate::auth::Claims;
@@ -50,6 +50,29 @@ impl State {
     pub(super) fn invalidate(&self) {
         self.catalog.invalidate();
         self.judge.forget();
+    }
+
+    /// The plan for a channel that joins. A refusal is checked against the catalog as it is now: what the stream is
+    /// about to tell may have happened already.
+    pub(super) async fn plan(
+        &self,
+        requested: &Arc<Requested>,
+        role: &Arc<str>,
+    ) -> Result<Arc<Plan>, Failure> {
+        let refused = match self.planner.plan(requested, role, true).await {
+            Err(Failure::Refused(message)) => message,
+            other => return other,
+        };
+        let fresh = Planner::new(Arc::new(self.catalog.unread()));
+        match fresh.plan(requested, role, true).await {
+            Ok(_) => {
+                self.invalidate();
+                self.changed.notify_one();
+                self.planner.plan(requested, role, true).await
+            }
+            Err(Failure::Refused(_)) => Err(Failure::Refused(refused)),
+            Err(other) => Err(other),
+        }
     }
 
     /// The audience of these claims.

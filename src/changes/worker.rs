@@ -45,6 +45,8 @@ pub(super) struct Worker {
     under_way: VecDeque<UnderWay>,
     /// What has been invalidated must be read again before the next row is matched.
     stale: bool,
+    /// The catalog of which the index has been made.
+    generation: u64,
     /// Relations of this stream, to notice when one is described again.
     described: std::collections::HashSet<u32>,
     lost: Option<Instant>,
@@ -77,6 +79,7 @@ impl Worker {
             batch: Batch::default(),
             under_way: VecDeque::new(),
             stale: false,
+            generation: 0,
             described: std::collections::HashSet::new(),
             lost: None,
             told: false,
@@ -128,17 +131,19 @@ impl Worker {
             Event::Change(change) => {
                 metrics::counter!(measures::ROWS).increment(1);
                 // A table that is new to the publication must be in the index before its first row is looked up.
-                if self.stale {
-                    self.refresh_if_stale().await;
-                }
+                self.refresh_if_stale().await;
                 if self.state.index.lock().concerns(change.relation.oid) {
                     self.push(change).await;
                 }
             }
             Event::Relation(relation) => {
-                // The first description in a stream tells nothing new unless the table is, which would have been announced;
-                // another one means that something changed.
-                if !self.described.insert(relation.oid) || self.announced != Some(true) {
+                // Described again: something about it changed. Described for the first time in this stream: what is known
+                // of it may be older, if DDL and the row come from one transaction.
+                let first = self.described.insert(relation.oid);
+                if first && self.state.catalog.is_published(relation.oid) {
+                    self.flush().await;
+                    self.state.catalog.forget(relation.oid);
+                } else {
                     self.invalidate().await;
                 }
             }
@@ -235,13 +240,18 @@ impl Worker {
     /// matched against rights of yesterday.
     async fn refresh_if_stale(&mut self) {
         let mut pause = Duration::from_millis(50);
-        while self.stale || self.state.has_outdated() {
+        while self.stale
+            || self.state.has_outdated()
+            || self.generation != self.state.catalog.generation()
+        {
+            self.generation = self.state.catalog.generation();
             match self.state.refresh().await {
                 Ok(()) => self.stale = false,
                 Err(error) => {
                     measures::warn_rarely(|| {
                         tracing::warn!(%error, "the catalog cannot be read; changes wait");
                     });
+                    self.stale = true;
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(5));
                 }

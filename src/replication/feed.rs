@@ -218,6 +218,11 @@ impl Producer {
         Lsn(self.shared.confirmed.load(Ordering::Acquire))
     }
 
+    /// Positions of another database's log mean nothing in this one.
+    pub(super) fn forget_confirmed(&self) {
+        self.shared.confirmed.store(0, Ordering::Release);
+    }
+
     /// Waits until the consumer confirms more.
     pub(super) async fn progressed(&self) {
         self.shared.progressed.notified().await;

@@ -34,6 +34,9 @@ pub(super) async fn login(options: &ConnectOptions, max_message: usize) -> Resul
         ("replication", "database"),
         ("application_name", APPLICATION_NAME),
         ("client_encoding", "UTF8"),
+        // A new slot may have to wait long for other transactions, whatever limits the role has.
+        ("statement_timeout", "0"),
+        ("lock_timeout", "0"),
     ]
     .into_iter()
     // Values arrive as text. `TimeZone` and `extra_float_digits` stay the database's own: the original's do too.

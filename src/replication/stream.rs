@@ -124,6 +124,10 @@ impl Stream<'_> {
                 next_status = now + interval;
             }
             let reads = self.producer.has_room();
+            if !reads {
+                // Silence is ours, not Postgres'.
+                heard = now;
+            }
             tokio::select! {
                 () = self.producer.stop().cancelled() => {
                     self.status(false).await?;
@@ -134,7 +138,7 @@ impl Stream<'_> {
                     heard = Instant::now();
                     self.telemetry.heard();
                 }
-                () = self.producer.room(), if !reads => heard = Instant::now(),
+                () = self.producer.room(), if !reads => {}
                 () = sleep_until(next_status) => {}
                 () = self.producer.progressed() => {
                     next_status = next_status.min(last_status + STATUS_PAUSE);

@@ -4,24 +4,25 @@
 use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
-use postgres_protocol::escape::{escape_identifier, escape_literal};
-use tokio::time::{Instant, sleep, timeout};
+use postgres_protocol::escape::escape_identifier;
+use tokio::time::{Instant, sleep};
 
 use super::error::Error;
 use super::event::{Event, GapReason, LostReason};
 use super::feed::{Producer, Status};
 use super::login::login;
+use super::server::{Identity, Server, publications, server};
 use super::slot;
 use super::stream::{Ended, Goal, Progress, Stream};
 use super::telemetry::Telemetry;
-use super::wire::{PATIENCE, Wire};
+use super::wire::Wire;
 use super::{MESSAGES_PUBLICATION, Settings};
 use crate::pgoutput::Lsn;
 
 /// First pause after a failure.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// Longest pause while the database answers (G-196).
-const PAUSE_ANSWERING: Duration = Duration::from_secs(5);
+pub(super) const PAUSE_ANSWERING: Duration = Duration::from_secs(5);
 /// Longest pause while it does not.
 const PAUSE_SILENT: Duration = Duration::from_secs(15);
 /// Longest pause while there is nothing to stream; [`super::Watch::recheck`] ends it early.
@@ -50,6 +51,7 @@ pub(super) async fn supervise(settings: Settings, producer: Producer) {
         streamed: false,
         running_since: None,
         identity: None,
+        gap: None,
         recreate: None,
         failures: 0,
         stuck: Stuck::default(),
@@ -73,15 +75,15 @@ pub(super) async fn supervise(settings: Settings, producer: Producer) {
     }
 }
 
-struct Supervisor {
-    settings: Settings,
-    producer: Producer,
-    telemetry: Telemetry,
-    progress: Progress,
+pub(super) struct Supervisor {
+    pub(super) settings: Settings,
+    pub(super) producer: Producer,
+    pub(super) telemetry: Telemetry,
+    pub(super) progress: Progress,
     /// The slot we stream from.
-    slot_name: String,
+    pub(super) slot_name: String,
     /// The publications we stream.
-    streaming: Vec<Box<str>>,
+    pub(super) streaming: Vec<Box<str>>,
     /// They may have changed.
     recheck: bool,
     /// The slot of this connection was made for it.
@@ -92,6 +94,8 @@ struct Supervisor {
     running_since: Option<Instant>,
     /// What we streamed from last.
     identity: Option<Identity>,
+    /// Commits may have been missed, and the consumer does not know yet.
+    gap: Option<GapReason>,
     /// The durable slot cannot be used any more.
     recreate: Option<GapReason>,
     /// Failures since it last ran well.
@@ -106,25 +110,12 @@ struct Stuck {
     times: u32,
 }
 
-/// What is known of the server.
-struct Server {
-    sender_timeout: Option<Duration>,
-    identity: Identity,
-}
-
-/// Which history of which database: its positions mean nothing in another one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Identity {
-    system: String,
-    timeline: String,
-}
-
 impl Supervisor {
     /// Connects and streams. `Ok`: it was asked to stop.
     async fn attempt(&mut self) -> Result<(), Error> {
         let mut wire = self.login().await?;
         let server = server(&mut wire).await?;
-        let publications = self.publications(&mut wire).await?;
+        let publications = publications(&mut wire, &self.settings).await?;
         if publications.is_empty() {
             slot::discard(&mut wire, &self.settings).await?;
             return Err(self.no_publication());
@@ -147,11 +138,11 @@ impl Supervisor {
         }
     }
 
-    async fn login(&self) -> Result<Wire, Error> {
+    pub(super) async fn login(&self) -> Result<Wire, Error> {
         login(&self.settings.connect, self.settings.max_message_bytes).await
     }
 
-    async fn stream(
+    pub(super) async fn stream(
         &mut self,
         wire: &mut Wire,
         server: &Server,
@@ -170,107 +161,8 @@ impl Supervisor {
         ended
     }
 
-    /// Publications may have been created or dropped: goes on, if necessary on a new connection, because Postgres
-    /// takes the list only at the start of a stream, and a walsender that has ended one logical stream ends the next
-    /// at once. `None`: it was asked to stop.
-    async fn follow(&mut self, mut wire: Wire, server: &Server) -> Result<Option<Wire>, Error> {
-        let looked = async {
-            let mut next = self.login().await?;
-            let publications = self.publications(&mut next).await?;
-            Ok::<_, Error>((next, publications))
-        };
-        let (mut next, publications) = match timeout(PATIENCE, looked).await {
-            Ok(Ok(looked)) => looked,
-            // No free connection, for example: no reason to give up the one that works.
-            Ok(Err(error)) => return Ok(Some(self.look_later(wire, &error))),
-            Err(_) => return Ok(Some(self.look_later(wire, &Error::Timeout(PATIENCE)))),
-        };
-        if publications == self.streaming {
-            next.close().await;
-            return Ok(Some(wire));
-        }
-        if publications.is_empty() {
-            if self.settings.durable {
-                wire.end_copy().await?;
-            }
-            wire.close().await;
-            slot::discard(&mut next, &self.settings).await?;
-            return Err(self.no_publication());
-        }
-        if self.settings.durable {
-            // Frees the slot. What Postgres had sent beyond our position is thrown away and comes again.
-            wire.end_copy().await?;
-            wire.close().await;
-            self.progress.assembler.restart(true);
-        } else {
-            match self.overlap(wire, next, server).await? {
-                Some(switched) => next = switched,
-                None => return Ok(None),
-            }
-        }
-        self.begin(&mut next, publications).await?;
-        Ok(Some(next))
-    }
-
-    fn look_later(&self, wire: Wire, error: &Error) -> Wire {
-        tracing::warn!(
-            tenant = self.settings.tenant,
-            error = %error.chain(),
-            "cannot look which publications exist, trying again soon"
-        );
-        self.producer.recheck_later(PAUSE_ANSWERING);
-        wire
-    }
-
-    /// A temporary slot goes with its connection: the old stream goes on until the new slot exists, and up to where
-    /// that starts, so that nothing is missing in between and nothing comes twice.
-    async fn overlap(
-        &mut self,
-        mut wire: Wire,
-        mut next: Wire,
-        server: &Server,
-    ) -> Result<Option<Wire>, Error> {
-        let name = slot::other_name(&self.settings, &self.slot_name);
-        let mut made = None;
-        let ended = {
-            let mut making = Box::pin(async {
-                made = Some(slot::create(&mut next, &name, false, None).await);
-            });
-            self.stream(&mut wire, server, Goal::Other(&mut making))
-                .await?
-        };
-        let at = match (ended, made) {
-            (Ended::Goal, Some(made)) => made?.at,
-            _ => {
-                wire.close().await;
-                return Ok(None);
-            }
-        };
-        let ended = self.stream(&mut wire, server, Goal::Reached(at)).await?;
-        wire.close().await;
-        if ended == Ended::Stop {
-            return Ok(None);
-        }
-        self.slot_name = name;
-        self.progress.assembler.restart(true);
-        Ok(Some(next))
-    }
-
-    fn no_publication(&self) -> Error {
+    pub(super) fn no_publication(&self) -> Error {
         Error::NoPublication(self.settings.publication.clone(), MESSAGES_PUBLICATION)
-    }
-
-    /// Those of our publications that exist: naming another one would stop the stream at the next change (§2.20).
-    async fn publications(&self, wire: &mut Wire) -> Result<Vec<Box<str>>, Error> {
-        let rows = wire
-            .query(&format!(
-                "SELECT pubname FROM pg_catalog.pg_publication WHERE pubname IN ({}, {}) ORDER BY 1",
-                escape_literal(&self.settings.publication),
-                escape_literal(MESSAGES_PUBLICATION),
-            ))
-            .await?;
-        let names = rows.into_iter().flatten().flatten();
-        Ok(names.map(String::into_boxed_str).collect())
     }
 
     /// Makes sure there is a slot, and says so if something may have been missed.
@@ -282,6 +174,9 @@ impl Supervisor {
         self.new_slot = slot.is_new;
         let before = self.identity.replace(identity.clone());
         let moved = before.is_some_and(|before| before != *identity);
+        if moved {
+            self.producer.forget_confirmed();
+        }
         if slot.is_new || moved {
             self.progress.assembler.restart(false);
             self.progress.position.reset(slot.at);
@@ -295,15 +190,17 @@ impl Supervisor {
             (true, true) if self.settings.durable => Some(GapReason::SlotLost),
             (true, true) => Some(GapReason::TemporarySlot),
         };
-        if let Some(reason) = slot.lost.or(made_again) {
-            self.telemetry.gap(reason);
-            self.producer.push_one(Event::Gap { reason });
-        }
+        // Told when the stream runs: until then another try may make another slot.
+        self.gap = slot.lost.or(made_again).or(self.gap);
         Ok(())
     }
 
     /// Starts streaming where we are.
-    async fn begin(&mut self, wire: &mut Wire, publications: Vec<Box<str>>) -> Result<(), Error> {
+    pub(super) async fn begin(
+        &mut self,
+        wire: &mut Wire,
+        publications: Vec<Box<str>>,
+    ) -> Result<(), Error> {
         let names: Vec<String> = publications
             .iter()
             .map(|name| escape_identifier(name).replace('\'', "''"))
@@ -332,6 +229,10 @@ impl Supervisor {
             self.running_since = Some(Instant::now());
             self.telemetry.live(self.streamed);
             self.streamed = true;
+            if let Some(reason) = self.gap.take() {
+                self.telemetry.gap(reason);
+                self.producer.push_one(Event::Gap { reason });
+            }
             self.producer.push_one(Event::Live {
                 slot_is_new: self.new_slot,
                 at,
@@ -380,8 +281,10 @@ impl Supervisor {
     /// A durable slot whose log Postgres cannot decode is made again.
     fn judge_slot(&mut self, error: &Error) {
         let Some(code) = error.code() else { return };
-        // Shutdown, crash, start-up, termination by an administrator: not the slot's fault.
-        if code.starts_with("57P") || code.starts_with("53") || !self.settings.durable {
+        // Wrong state, a missing file, an internal error. All else, a shutdown or a missing right for example, is not
+        // the slot's fault.
+        let suspicious = matches!(code.get(..2), Some("55" | "58" | "XX"));
+        if !self.settings.durable || !(suspicious || code == "42704") {
             return;
         }
         let at = self.progress.position.resume();
@@ -390,7 +293,7 @@ impl Supervisor {
         }
         self.stuck.times += 1;
         // 42704: a publication did not exist at a point of the log we have to pass (§2.20); waiting does not help.
-        if self.streamed && (code == "42704" || self.stuck.times >= STUCK) {
+        if code == "42704" || self.stuck.times >= STUCK {
             self.stuck.times = 0;
             self.recreate = Some(GapReason::SlotStuck);
         }
@@ -408,44 +311,6 @@ impl Supervisor {
             sleep(pause).await;
         }
     }
-}
-
-/// Asks what we need to know of the server.
-async fn server(wire: &mut Wire) -> Result<Server, Error> {
-    let rows = wire
-        .query(
-            "SELECT name, setting FROM pg_catalog.pg_settings \
-             WHERE name IN ('wal_level', 'wal_sender_timeout')",
-        )
-        .await?;
-    let system = wire.query("IDENTIFY_SYSTEM").await?;
-    let mut system = system.into_iter().flatten().map(Option::unwrap_or_default);
-    let identity = Identity {
-        system: system.next().unwrap_or_default(),
-        timeline: system.next().unwrap_or_default(),
-    };
-    let mut sender_timeout = None;
-    for row in rows {
-        let mut columns = row.into_iter().map(Option::unwrap_or_default);
-        let name = columns.next().unwrap_or_default();
-        let setting = columns.next().unwrap_or_default();
-        match &*name {
-            "wal_level" if setting != "logical" => return Err(Error::WalLevel(setting)),
-            // In milliseconds; 0 is off.
-            "wal_sender_timeout" => {
-                sender_timeout = setting
-                    .parse()
-                    .ok()
-                    .filter(|limit| *limit > 0)
-                    .map(Duration::from_millis);
-            }
-            _ => {}
-        }
-    }
-    Ok(Server {
-        sender_timeout,
-        identity,
-    })
 }
 
 /// Between 0 and 1; good enough to spread retries.

@@ -202,7 +202,7 @@ async fn odd_names_work_everywhere() {
 
 #[tokio::test]
 async fn tables_come_and_go_under_a_wide_subscription() {
-    for announced in [true, false] {
+    for announced in [false, true] {
         let world = World::with(
             "create table public.t (id int primary key)",
             Settings::default(),
@@ -220,12 +220,6 @@ async fn tables_come_and_go_under_a_wide_subscription() {
         world
             .run("create table late (id int primary key); insert into late values (1)")
             .await;
-        if !announced {
-            // Nothing tells that there is a new table before a change of a known one comes.
-            world.run("insert into t values (2)").await;
-            assert_eq!(a.change().await["table"], "t");
-            world.run("insert into late values (2)").await;
-        }
         assert_eq!(a.change().await["table"], "late");
         world
             .run("alter table t add column v text default 'd'; insert into t values (3)")

@@ -82,8 +82,8 @@ async fn only_the_owner_and_who_bypasses_policies_see_a_row() {
     // A delete tells everybody the key: the original's rule (G-145).
     let delete = json!(["DELETE", {"id": 1}]);
     assert_eq!(all[0], [insert.clone(), update.clone(), delete.clone()]);
-    assert_eq!(all[1], [delete.clone()]);
-    assert_eq!(all[2], [delete.clone()]);
+    assert_eq!(all[1], std::slice::from_ref(&delete));
+    assert_eq!(all[2], std::slice::from_ref(&delete));
     assert_eq!(all[3], [insert, update, delete]);
 }
 
@@ -309,7 +309,7 @@ async fn grants_and_policies_apply_to_the_next_change() {
             ("alter role authenticated bypassrls", whole(6)),
             ("alter role authenticated nobypassrls", vec![]),
             (
-                "create role team; grant team to authenticated; create policy team on t for select to team using (true)",
+                "alter role authenticated inherit; create role team; grant team to authenticated; create policy team on t for select to team using (true)",
                 whole(8),
             ),
             ("revoke team from authenticated", vec![]),
@@ -440,4 +440,62 @@ async fn a_slow_policy_delays_the_others_by_the_statement_timeout_at_most() {
     );
     let all = seen(&world, &mut [&mut slow]).await;
     assert!(all[0].is_empty());
+}
+
+/// A measurement, not a promise; prints the latency of single rows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn measure_latency_of_single_rows() {
+    let world = World::new(&format!("{OWNED}{OPEN}")).await;
+    let mut channels = Vec::new();
+    for number in 0..20 {
+        channels.push(world.join(&authenticated(number), table("t")).await);
+    }
+    let mut latencies = Vec::new();
+    for id in 0..100 {
+        let started = std::time::Instant::now();
+        world
+            .run(&format!(
+                "insert into t values ({id}, '{}', 'x')",
+                user(id % 20)
+            ))
+            .await;
+        channels[id % 20].change().await;
+        latencies.push(started.elapsed());
+    }
+    latencies.sort();
+    println!(
+        "one row, insert to receipt: p50 {:?} p99 {:?}",
+        latencies[50], latencies[98]
+    );
+}
+
+/// A measurement, not a promise; prints rows a second.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn measure_owner_policy_with_many_audiences() {
+    let world = World::new(&format!("{OWNED}{OPEN}")).await;
+    let started = std::time::Instant::now();
+    let mut channels = Vec::new();
+    for number in 0..500 {
+        channels.push(world.join(&authenticated(number), table("t")).await);
+    }
+    println!("500 joins in {:?}", started.elapsed());
+    let mut mark = world.join(&claims("service_role", ""), table("mark")).await;
+    let started = std::time::Instant::now();
+    for batch in 0..20 {
+        let first = 1_000 + batch * 100;
+        world
+            .run(&format!(
+                "insert into t select n, ('00000000-0000-0000-0000-' || lpad((n % 500)::text, 12, '0'))::uuid, 'hello' \
+                 from generate_series({first}, {first} + 99) n"
+            ))
+            .await;
+    }
+    world.run("insert into mark values (1)").await;
+    mark.change().await;
+    println!(
+        "2000 rows to 500 audiences: {:.0} rows/s",
+        2000.0 / started.elapsed().as_secs_f64()
+    );
 }

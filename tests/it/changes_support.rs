@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct World {
     pub changes: Arc<Changes>,
     pub sql: Client,
-    pub server: Embedded,
+    _server: Embedded,
     _stop: tokio_util::sync::DropGuard,
 }
 
@@ -66,6 +66,10 @@ impl World {
         )
         .await
         .unwrap();
+        // Otherwise a commit is sent when the log is written next, 200 ms later.
+        sql.batch_execute("set synchronous_commit = on")
+            .await
+            .unwrap();
         sql.batch_execute(BASE).await.unwrap();
         sql.batch_execute(setup).await.unwrap();
         let stop = CancellationToken::new();
@@ -82,7 +86,7 @@ impl World {
         Self {
             changes,
             sql,
-            server,
+            _server: server,
             _stop: stop.drop_guard(),
         }
     }

@@ -198,6 +198,49 @@ async fn native_comparisons_equal_those_of_postgres() {
 }
 
 #[tokio::test]
+async fn text_order_under_a_bytewise_collation_equals_that_of_postgres() {
+    let mut database = Database::start(SETUP).await;
+    database.types.bytewise_text_order = true;
+    for sql_name in ["text", "varchar", "char(8)"] {
+        let column = database.column(sql_name).await;
+        let as_type = literal_type(sql_name);
+        let values = samples(
+            &literals(if sql_name == "varchar" {
+                "text"
+            } else {
+                sql_name
+            }),
+            40,
+        );
+        for (op, symbol) in COMPARISONS {
+            let sql = format!(
+                "select format('%s', v::{sql_name}), v::{sql_name}::{as_type} collate \"C\" {symbol} $1::text::{as_type} from unnest($2::text[]) v"
+            );
+            for literal in &values {
+                let Compiled::Native(native) =
+                    prepare(&database, &column, condition(op, literal, false)).await
+                else {
+                    panic!()
+                };
+                for answer in database
+                    .client
+                    .query(&sql, &[literal, &values])
+                    .await
+                    .unwrap()
+                {
+                    let (text, expected): (String, Option<bool>) = (answer.get(0), answer.get(1));
+                    assert_eq!(
+                        native.evaluate(Value::Text(text.as_bytes())),
+                        expected,
+                        "{sql_name}: {text:?} {op:?} {literal:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn empty_lists_and_nulls_in_lists_answer_as_in_sql() {
     let database = Database::start(SETUP).await;
     let column = database.column("int4").await;

@@ -5,6 +5,7 @@ mod support;
 
 mod bad_input;
 mod changes_delivery;
+mod changes_property;
 mod changes_rls;
 mod changes_support;
 mod clients;

@@ -381,9 +381,53 @@ async fn an_idle_stream_outlives_the_timeout_of_postgres() {
     let sql = cluster.sql().await;
     sql.batch_execute(PUBLICATIONS).await.unwrap();
     let mut reader = Reader::live(settings(&cluster)).await;
+    reader.publications(1).await;
     let event = timeout(Duration::from_secs(4), reader.next()).await;
     assert!(event.is_err(), "{event:?}");
     assert!(matches!(reader.watch.status(), Status::Live { .. }));
+}
+
+#[tokio::test]
+async fn a_start_delayed_by_a_pending_transaction_waits_for_it() {
+    let cluster = Cluster::started(&["statement_timeout=500", "lock_timeout=500"]).await;
+    let sql = cluster.sql().await;
+    sql.batch_execute(PUBLICATIONS).await.unwrap();
+    let other = cluster.sql().await;
+    other
+        .batch_execute("BEGIN; INSERT INTO t VALUES (1, 'before')")
+        .await
+        .unwrap();
+    let mut reader = Reader::start(settings(&cluster));
+    wait(&sql, "SELECT count(*) = 1 FROM pg_replication_slots").await;
+    let early = timeout(Duration::from_secs(3), reader.next()).await;
+    assert!(early.is_err(), "{early:?}");
+    other.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(reader.line().await, "live new");
+    other
+        .batch_execute("INSERT INTO t VALUES (2, 'after')")
+        .await
+        .unwrap();
+    assert_eq!(reader.transaction().await, ["insert t (2|after)"]);
+}
+
+#[tokio::test]
+async fn a_single_change_on_an_idle_database_arrives_within_20_ms() {
+    let cluster = Cluster::started(&[]).await;
+    let sql = cluster.sql().await;
+    sql.batch_execute(PUBLICATIONS).await.unwrap();
+    let mut reader = Reader::live(settings(&cluster)).await;
+    let mut times = Vec::new();
+    for id in 0..51 {
+        let begun = Instant::now();
+        sql.batch_execute(&format!("INSERT INTO t VALUES ({id}, 'a')"))
+            .await
+            .unwrap();
+        reader.transaction().await;
+        times.push(begun.elapsed());
+    }
+    times.sort();
+    println!("median {:?}, longest {:?}", times[25], times[50]);
+    assert!(times[25] < Duration::from_millis(20), "{:?}", times[25]);
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ select coalesce(json_agg(json_build_object(
             'number', a.attnum, 'name', a.attname, 'type_oid', a.atttypid::int8, 'modifier', a.atttypmod,
             'not_null', a.attnotnull,
             'type_schema', tn.nspname, 'type_name', t.typname,
-            'generated', a.attgenerated,
+            'generated', a.attgenerated, 'tree', case when a.attgenerated <> '' then d.adbin::text end,
             'expression', case when a.attgenerated <> '' then pg_catalog.pg_get_expr(d.adbin, d.adrelid) end)
             order by a.attnum), '[]')
         from pg_catalog.pg_attribute a
@@ -45,7 +45,7 @@ select coalesce(json_agg(json_build_object(
     'policies', (
         select coalesce(json_agg(json_build_object(
             'oid', p.oid::int8, 'name', p.polname, 'permissive', p.polpermissive,
-            'expression', pg_catalog.pg_get_expr(p.polqual, p.polrelid), 'tree', p.polqual::text) order by p.polname), '[]')
+            'expression', pg_catalog.pg_get_expr(p.polqual, p.polrelid), 'tree', p.polqual::text) order by p.polname desc), '[]')
         from pg_catalog.pg_policy p where p.polrelid = c.oid and p.polcmd in ('r', '*')))), '[]')::text
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.oid = any($1::int8[]::pg_catalog.oid[])";
@@ -170,6 +170,7 @@ pub(super) struct ColumnRow {
     pub(super) not_null: bool,
     pub(super) generated: String,
     pub(super) expression: Option<String>,
+    pub(super) tree: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -19,7 +19,7 @@ use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
 pub(crate) use policy::{Access, Policy, Reason};
-pub(crate) use table::{Table, identifier, literal};
+pub(crate) use table::{Generated, Table, identifier, literal};
 pub(crate) use view::View;
 
 use crate::postgres::{self, ConnectOptions};
@@ -72,7 +72,7 @@ pub(crate) struct Catalog {
     options: ConnectOptions,
     publications: Vec<String>,
     timeout: Duration,
-    client: tokio::sync::Mutex<Option<Arc<Link>>>,
+    client: Arc<tokio::sync::Mutex<Option<Arc<Link>>>>,
     cache: Mutex<Cache>,
 }
 
@@ -106,6 +106,8 @@ impl Link {
 #[derive(Default)]
 struct Cache {
     generation: u64,
+    /// Counts everything that was forgotten: an answer to an older question is not kept.
+    epoch: u64,
     published: Option<Arc<Vec<Published>>>,
     tables: HashMap<u32, Option<Arc<Table>>>,
     views: HashMap<(Arc<str>, u32), Option<Arc<View>>>,
@@ -121,7 +123,18 @@ impl Catalog {
             options,
             publications,
             timeout,
-            client: tokio::sync::Mutex::default(),
+            client: Arc::default(),
+            cache: Mutex::default(),
+        }
+    }
+
+    /// The same catalog with nothing known.
+    pub(crate) fn unread(&self) -> Self {
+        Self {
+            options: self.options.clone(),
+            publications: self.publications.clone(),
+            timeout: self.timeout,
+            client: self.client.clone(),
             cache: Mutex::default(),
         }
     }
@@ -134,26 +147,56 @@ impl Catalog {
     /// Forgets everything.
     pub(crate) fn invalidate(&self) {
         let mut cache = self.cache.lock();
-        let generation = cache.generation + 1;
         *cache = Cache {
-            generation,
+            generation: cache.generation + 1,
+            epoch: cache.epoch + 1,
             ..Cache::default()
         };
     }
 
+    /// Is it known that this relation of the stream is published?
+    pub(crate) fn is_published(&self, relation: u32) -> bool {
+        let cache = self.cache.lock();
+        cache.published.as_ref().is_some_and(|published| {
+            published
+                .iter()
+                .any(|table| table.oid == relation || table.sources.contains(&relation))
+        })
+    }
+
+    /// Forgets one table and the rights on it and on what is presented for it.
+    pub(crate) fn forget(&self, relation: u32) {
+        let mut cache = self.cache.lock();
+        cache.epoch += 1;
+        let presented: BTreeSet<u32> = cache
+            .published
+            .iter()
+            .flat_map(|published| published.iter())
+            .filter(|table| table.sources.contains(&relation))
+            .map(|table| table.oid)
+            .chain([relation])
+            .collect();
+        cache.tables.retain(|oid, table| {
+            let ancestors = table.as_ref().map_or(&[][..], |table| &table.ancestors);
+            !presented.contains(oid) && !ancestors.iter().any(|oid| presented.contains(oid))
+        });
+        let tables: BTreeSet<u32> = cache.tables.keys().copied().collect();
+        cache.views.retain(|(_, oid), _| tables.contains(oid));
+    }
+
     /// Everything that can be subscribed to now.
     pub(crate) async fn published(&self) -> Result<Arc<Vec<Published>>, Error> {
-        let generation = {
+        let epoch = {
             let cache = self.cache.lock();
             if let Some(published) = &cache.published {
                 return Ok(published.clone());
             }
-            cache.generation
+            cache.epoch
         };
         let rows: Vec<PublishedRow> = self.json(load::PUBLISHED, &[&self.publications]).await?;
         let published = Arc::new(with_roots(rows));
         let mut cache = self.cache.lock();
-        if cache.generation == generation {
+        if cache.epoch == epoch {
             cache.published = Some(published.clone());
         }
         Ok(published)
@@ -164,13 +207,13 @@ impl Catalog {
         &self,
         pairs: &[(Arc<str>, u32)],
     ) -> Result<Vec<Option<Arc<View>>>, Error> {
-        let (mut views, generation) = {
+        let (mut views, epoch) = {
             let cache = self.cache.lock();
             let known = pairs.iter().filter_map(|pair| {
                 let view = cache.views.get(pair)?;
                 Some((pair.clone(), view.clone()))
             });
-            (known.collect::<HashMap<_, _>>(), cache.generation)
+            (known.collect::<HashMap<_, _>>(), cache.epoch)
         };
         let mut missing: Vec<&(Arc<str>, u32)> = pairs
             .iter()
@@ -179,14 +222,14 @@ impl Catalog {
         missing.sort_unstable();
         missing.dedup();
         if !missing.is_empty() {
-            let loaded = self.load_views(&missing, generation).await?;
+            let loaded = self.load_views(&missing, epoch).await?;
             let mut cache = self.cache.lock();
-            if cache.generation == generation {
-                cache.views.extend(
-                    loaded
-                        .iter()
-                        .map(|(pair, view)| (pair.clone(), view.clone())),
-                );
+            if cache.epoch == epoch {
+                // A role that does not exist may be created without a sign of it in the stream.
+                let there = loaded.iter().filter(|(_, view)| view.is_some());
+                cache
+                    .views
+                    .extend(there.map(|(pair, view)| (pair.clone(), view.clone())));
             }
             views.extend(loaded);
         }
@@ -199,17 +242,17 @@ impl Catalog {
     async fn load_views(
         &self,
         pairs: &[&(Arc<str>, u32)],
-        generation: u64,
+        epoch: u64,
     ) -> Result<HashMap<(Arc<str>, u32), Option<Arc<View>>>, Error> {
         let oids: BTreeSet<u32> = pairs.iter().map(|(_, oid)| *oid).collect();
-        let tables = self.tables(&oids, generation).await?;
+        let tables = self.tables(&oids, epoch).await?;
         // Ancestors matter only for partitions without row level security of their own (D12).
         let above: BTreeSet<u32> = tables
             .values()
             .filter(|table| !table.rls)
             .flat_map(|table| table.ancestors.iter().copied())
             .collect();
-        let ancestors = self.tables(&above, generation).await?;
+        let ancestors = self.tables(&above, epoch).await?;
         let guard_of = |table: &Arc<Table>| {
             if table.rls {
                 return Some(table.clone());
@@ -275,7 +318,7 @@ impl Catalog {
     async fn tables(
         &self,
         oids: &BTreeSet<u32>,
-        generation: u64,
+        epoch: u64,
     ) -> Result<HashMap<u32, Arc<Table>>, Error> {
         let mut found = HashMap::new();
         let mut missing: Vec<i64> = Vec::new();
@@ -310,7 +353,7 @@ impl Catalog {
             .map(|row| (row.oid, Arc::new(Table::new(row, types.clone()))))
             .collect();
         let mut cache = self.cache.lock();
-        if cache.generation == generation {
+        if cache.epoch == epoch {
             for oid in missing.iter().filter_map(|oid| u32::try_from(*oid).ok()) {
                 cache.tables.insert(oid, loaded.get(&oid).cloned());
             }

@@ -88,6 +88,9 @@ pub(super) fn combine(
     };
     let (permissive, restrictive): (Vec<_>, Vec<_>) =
         applicable().partition(|policy| policy.permissive);
+    // Policies come in descending order of name, in which Postgres ORs permissive ones; it ANDs restrictive ones in
+    // ascending order, before. It matters where one raises an error and another decides without it.
+    let restrictive: Vec<&PolicyRow> = restrictive.into_iter().rev().collect();
     if permissive.is_empty() {
         return Access::Closed(Reason::NoPolicy);
     }
@@ -135,7 +138,7 @@ pub(super) fn combine(
 }
 
 /// Column numbers of all variables, whatever query level they are of.
-fn variables(tree: &str) -> impl Iterator<Item = i16> {
+pub(super) fn variables(tree: &str) -> impl Iterator<Item = i16> {
     fields(tree, ":varattno ").map(|number| number.parse().unwrap_or(0))
 }
 
@@ -204,6 +207,7 @@ mod tests {
             not_null: false,
             generated: String::new(),
             expression: None,
+            tree: None,
         }
     }
 

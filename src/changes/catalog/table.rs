@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::load::{PolicyRow, TableRow, TypeRow};
+use super::policy::variables;
 use crate::changes::record::schema::{self, Field, TypeInfo, TypeKind, Types};
 
 /// A published table, a partition or a partitioned table.
@@ -42,7 +43,16 @@ pub(crate) struct Column {
     /// `typname`
     pub(crate) type_name: String,
     /// How a generated column is computed from the others.
-    pub(crate) generated: Option<String>,
+    pub(crate) generated: Option<Generated>,
+}
+
+/// How a generated column is computed.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Generated {
+    /// SQL text, names qualified except those of columns.
+    pub(crate) expression: String,
+    /// Indexes of the columns it reads.
+    pub(crate) reads: Vec<usize>,
 }
 
 impl Column {
@@ -95,17 +105,24 @@ impl Table {
                 .collect(),
             primary_key: key.clone(),
         };
+        let numbers: Vec<i16> = row.columns.iter().map(|column| column.number).collect();
         let columns = row
             .columns
             .into_iter()
-            .map(|column| Column {
-                number: column.number,
-                name: column.name,
-                type_schema: column.type_schema,
-                type_name: column.type_name,
-                generated: (!column.generated.is_empty())
-                    .then_some(column.expression)
-                    .flatten(),
+            .map(|column| {
+                let generated = column.expression.map(|expression| Generated {
+                    expression,
+                    reads: variables(column.tree.as_deref().unwrap_or_default())
+                        .filter_map(|number| numbers.iter().position(|known| *known == number))
+                        .collect(),
+                });
+                Column {
+                    number: column.number,
+                    name: column.name,
+                    type_schema: column.type_schema,
+                    type_name: column.type_name,
+                    generated,
+                }
             })
             .collect();
         Self {

@@ -95,7 +95,7 @@ fn write_body_parts(
         types,
         change,
         view,
-        cut: measure(types, change) > view.max_bytes,
+        cut: measure(change) > view.max_bytes,
     };
     push_head(change.table, change.operation, out);
     out.push(b'"');
@@ -282,24 +282,21 @@ fn jsonb_length(json: &[u8]) -> usize {
 /// Approximates the length of the change in the original's own text form, in bytes (§2.14.4 item 3): the bytes
 /// of all values, new and old, plus what surrounds each of them there.
 #[must_use]
-pub fn measure(types: &Types, change: &Change<'_>) -> usize {
+pub fn measure(change: &Change<'_>) -> usize {
     /// `{"pk": [], "table": "", "action": "U", "schema": "", "columns": [], "identity": [], "timestamp": "…"}`
     const AROUND_CHANGE: usize = 140;
-    /// `{"name": "", "type": "", "value": "", "typeoid": 1043}, `
-    const AROUND_VALUE: usize = 56;
+    /// `{"name": "", "type": "integer", "value": "", "typeoid": 1043}, `
+    const AROUND_VALUE: usize = 64;
     let table = change.table;
     let mut total = AROUND_CHANGE + table.schema.len() + table.name.len();
     for (position, column) in table.columns.iter().enumerate() {
-        let type_length = types
-            .get(column.type_oid)
-            .map_or(0, |info| info.sql_name.len());
         for value in [change.new_value(position), change.old_value(position)] {
             let value_length = match value {
                 Value::Missing => continue,
                 Value::Null => 4,
                 Value::Text(text) => text.len(),
             };
-            total += AROUND_VALUE + column.name.len() + type_length + value_length;
+            total += AROUND_VALUE + column.name.len() + value_length;
         }
     }
     total

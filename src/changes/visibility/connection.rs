@@ -13,6 +13,7 @@ use futures_util::StreamExt as _;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, OnceCell, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::Audience;
@@ -60,7 +61,9 @@ pub(crate) enum Answer {
     Rows(Vec<(u32, Option<String>)>),
     /// The statement cannot be used by this role at all; the look-up by key may.
     Unusable,
-    /// No answer: an error, or too late.
+    /// An error of this audience and these rows; fewer rows may succeed.
+    Raised,
+    /// No answer in time.
     Failed,
 }
 
@@ -404,8 +407,10 @@ fn failed(
     // needs for the text of the policy but perhaps not for the policy itself.
     answers.push(if code.code().starts_with("42") {
         Answer::Unusable
-    } else {
+    } else if *code == SqlState::QUERY_CANCELED || *code == SqlState::LOCK_NOT_AVAILABLE {
         Answer::Failed
+    } else {
+        Answer::Raised
     });
     measures::warn_rarely(|| {
         // Postgres' message may quote values of the row or of the claims, so only its code is logged (G-188).

@@ -133,48 +133,39 @@ impl Postgres {
                 }
             }
         }
-        let mut texts: HashMap<(usize, Vec<u32>), Arc<str>> = HashMap::new();
-        let mut questions = Vec::with_capacity(wanted.len());
-        let mut order = Vec::with_capacity(wanted.len());
-        for (key, (audience, mut positions)) in wanted {
-            positions.sort_unstable();
-            positions.dedup();
-            let Some(rows) = statements.get(key.0) else {
-                continue;
-            };
-            let arguments = texts.entry((key.0, positions.clone())).or_insert_with(|| {
-                let chosen: Vec<&[Cell<'_>]> = positions
-                    .iter()
-                    .filter_map(|position| rows.rows.get(*position as usize))
-                    .map(Vec::as_slice)
-                    .collect();
-                execute_arguments(&chosen, rows.width).into()
-            });
-            questions.push(Question {
-                statement: rows.statement.clone(),
-                audience: Some(audience),
-                arguments: arguments.clone(),
-            });
-            order.push((key, positions));
-        }
-        let answers = self.connections.ask(questions).await;
+        let mut wanted: Vec<Wanted> = wanted
+            .into_iter()
+            .map(|(key, (audience, mut positions))| {
+                positions.sort_unstable();
+                positions.dedup();
+                (key, audience, positions)
+            })
+            .collect();
         let mut visible: HashSet<(usize, u64, u32)> = HashSet::new();
         let mut unusable: HashSet<(usize, u64)> = HashSet::new();
-        for ((key, positions), answer) in order.into_iter().zip(answers) {
-            match answer {
-                Answer::Rows(ordinals) => {
-                    visible.extend(ordinals.iter().filter_map(|(ordinal, _)| {
+        while !wanted.is_empty() {
+            let asked = std::mem::take(&mut wanted);
+            let answers = self.connections.ask(questions(&statements, &asked)).await;
+            for ((key, audience, positions), answer) in asked.into_iter().zip(answers) {
+                match answer {
+                    Answer::Rows(rows) => visible.extend(rows.iter().filter_map(|(ordinal, _)| {
                         let position = positions.get((*ordinal as usize).checked_sub(1)?)?;
                         Some((key.0, key.1, *position))
-                    }))
-                }
-                Answer::Unusable => {
-                    unusable.insert(key);
-                    if let Some(rows) = statements.get(key.0) {
-                        self.unusable.lock().insert(rows.statement.name.clone());
+                    })),
+                    Answer::Unusable => {
+                        unusable.insert(key);
+                        if let Some(rows) = statements.get(key.0) {
+                            self.unusable.lock().insert(rows.statement.name.clone());
+                        }
                     }
+                    // One row may have raised the error: the others are asked about without it.
+                    Answer::Raised if positions.len() > 1 => {
+                        let (left, right) = positions.split_at(positions.len() / 2);
+                        wanted.push((key, audience.clone(), left.to_vec()));
+                        wanted.push((key, audience, right.to_vec()));
+                    }
+                    Answer::Raised | Answer::Failed => measures::hidden(positions.len()),
                 }
-                Answer::Failed => measures::hidden(positions.len()),
             }
         }
         asks.iter()
@@ -206,6 +197,33 @@ impl Postgres {
                 .lock()
                 .contains(&statement::over_images(policy, &ask.view.role).name)
     }
+}
+
+/// Rows of a statement that an audience is asked about: statement and audience, the audience, positions of rows.
+type Wanted = ((usize, u64), Arc<Audience>, Vec<u32>);
+
+/// One question per item; equal lists of rows share their text.
+fn questions(statements: &[Rows<'_>], wanted: &[Wanted]) -> Vec<Question> {
+    let mut texts: HashMap<(usize, &[u32]), Arc<str>> = HashMap::new();
+    wanted
+        .iter()
+        .filter_map(|((number, _), audience, positions)| {
+            let rows = statements.get(*number)?;
+            let arguments = texts.entry((*number, positions)).or_insert_with(|| {
+                let chosen: Vec<&[Cell<'_>]> = positions
+                    .iter()
+                    .filter_map(|position| rows.rows.get(*position as usize))
+                    .map(Vec::as_slice)
+                    .collect();
+                execute_arguments(&chosen, rows.width).into()
+            });
+            Some(Question {
+                statement: rows.statement.clone(),
+                audience: Some(audience.clone()),
+                arguments: arguments.clone(),
+            })
+        })
+        .collect()
 }
 
 impl Visibility for Postgres {

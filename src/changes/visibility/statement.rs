@@ -21,19 +21,21 @@ pub(crate) struct Statement {
 
 /// Columns of the guard whose values a policy is evaluated over; generated ones are computed from the others.
 pub(crate) fn inputs(policy: &Policy) -> Vec<usize> {
-    let column = |index: &usize| policy.guard.columns.get(*index);
-    let computed = policy
-        .reads
-        .iter()
-        .filter_map(column)
-        .any(|column| column.generated.is_some());
-    if computed {
-        (0..policy.guard.columns.len())
-            .filter(|index| column(index).is_some_and(|column| column.generated.is_none()))
-            .collect()
-    } else {
-        policy.reads.clone()
+    let mut inputs: Vec<usize> = Vec::with_capacity(policy.reads.len());
+    for index in &policy.reads {
+        match policy
+            .guard
+            .columns
+            .get(*index)
+            .and_then(|column| column.generated.as_ref())
+        {
+            Some(generated) => inputs.extend(&generated.reads),
+            None => inputs.push(*index),
+        }
     }
+    inputs.sort_unstable();
+    inputs.dedup();
+    inputs
 }
 
 /// The policy over images: `execute` takes one array per column of [`inputs`] (or one, for their number).
@@ -59,7 +61,7 @@ pub(crate) fn over_images(policy: &Policy, role: &str) -> Statement {
         .iter()
         .filter_map(|index| guard.columns.get(*index))
         .filter_map(|column| {
-            let expression = column.generated.as_ref()?;
+            let expression = &column.generated.as_ref()?.expression;
             Some(format!(", ({expression}) as {}", identifier(&column.name)))
         })
         .collect();
