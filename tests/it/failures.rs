@@ -119,8 +119,7 @@ async fn restart_postgres() {
     let mut server = Server::start(&database).await;
     let sql = notes(&database).await;
     let client = listening(&server, &sql, 1).await;
-    let mut id = 2;
-    for how in [Stop::Fast, Stop::Immediate] {
+    for (id, how) in [(2, Stop::Fast), (3, Stop::Immediate)] {
         cluster.stop(how).await;
         // Broadcast needs no database.
         let peer = Client::connect(&server, &anon()).await;
@@ -138,7 +137,6 @@ async fn restart_postgres() {
         cluster.resume().await;
         let sql = database.connect().await;
         recovers(&server, &sql, &client, id).await;
-        id += 1;
     }
     assert!(server.alive(), "the server must survive");
 }
@@ -220,7 +218,7 @@ async fn fill_the_network_buffer() {
         assert!(
             grown < 48,
             "one hung client cost {grown} MiB of {} MiB sent",
-            MESSAGES * SIZE >> 20
+            (MESSAGES * SIZE) >> 20
         );
     }
     hung.socket.resume_reading();
