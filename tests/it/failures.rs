@@ -119,8 +119,7 @@ async fn restart_postgres() {
     let mut server = Server::start(&database).await;
     let sql = notes(&database).await;
     let client = listening(&server, &sql, 1).await;
-    let mut id = 2;
-    for how in [Stop::Fast, Stop::Immediate] {
+    for (id, how) in [(2, Stop::Fast), (3, Stop::Immediate)] {
         cluster.stop(how).await;
         // Broadcast needs no database.
         let peer = Client::connect(&server, &anon()).await;
@@ -138,7 +137,6 @@ async fn restart_postgres() {
         cluster.resume().await;
         let sql = database.connect().await;
         recovers(&server, &sql, &client, id).await;
-        id += 1;
     }
     assert!(server.alive(), "the server must survive");
 }
@@ -220,7 +218,7 @@ async fn fill_the_network_buffer() {
         assert!(
             grown < 48,
             "one hung client cost {grown} MiB of {} MiB sent",
-            MESSAGES * SIZE >> 20
+            (MESSAGES * SIZE) >> 20
         );
     }
     hung.socket.resume_reading();
@@ -292,4 +290,37 @@ async fn the_server_starts_before_its_database_and_finds_it() {
     client.listen(TOPIC, every_note()).await;
     insert(&sql, 1).await;
     assert_eq!(client.change(TOPIC).await["record"]["id"], 1);
+}
+
+#[tokio::test]
+async fn a_write_right_after_subscribed_is_never_lost() {
+    let database = Cluster::shared().await.prepared().await;
+    let server = Server::with(&database, &UNLIMITED).await;
+    let sql = database.connect().await;
+    for round in 0..60 {
+        let table = format!("fresh_{round}");
+        sql.batch_execute(&format!(
+            "create table {table} (id int primary key, v text);
+             grant select on {table} to anon;
+             alter publication supabase_realtime add table {table}"
+        ))
+        .await
+        .expect("a table");
+        let client = Client::connect(&server, &anon()).await;
+        let binding = |event: &str| json!({ "event": event, "schema": "public", "table": table });
+        let bindings = [binding("INSERT"), binding("DELETE")];
+        client
+            .join(TOPIC, json!({ "postgres_changes": bindings }))
+            .await;
+        // At once after the reply, which is when supabase-js says SUBSCRIBED.
+        sql.batch_execute(&format!("insert into {table} values ({round})"))
+            .await
+            .expect("an insert");
+        sql.batch_execute(&format!("delete from {table}"))
+            .await
+            .expect("a delete");
+        let insert = client.change(TOPIC).await;
+        assert_eq!(insert["record"]["id"], round);
+        assert_eq!(client.change(TOPIC).await["old_record"]["id"], round);
+    }
 }

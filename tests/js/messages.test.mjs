@@ -61,11 +61,14 @@ for (const library of libraries) {
     })
   })
 
-  describe(`${library.name}: presence`, () => {
+  // The old library never asks for presence when it joins, and shows nothing until a state comes: with the original's
+  // default (presence_enabled false) it can be seen, but cannot see.
+  if (library.asksForPresence) describe(`${library.name}: presence`, () => {
     test('sync, join, update and leave', async (t) => {
       const topic = fresh('presence')
       const ann = await present(await client(t, library), topic, 'ann')
       const bob = await present(await client(t, library), topic, 'bob')
+      assert.equal(await bob.channel.track({ mood: 'here' }), 'ok')
       assert.equal(await ann.channel.track({ mood: 'fine' }), 'ok')
       const join = await bob.events.until((e) => e.event === 'join' && e.key === 'ann', "ann's join")
       assert.equal(join.newPresences[0].mood, 'fine')
@@ -75,8 +78,7 @@ for (const library of libraries) {
       await bob.events.until((e) => e.event === 'sync' && e.state.ann?.[0].mood === 'better', "ann's update")
       assert.equal(bob.channel.presenceState().ann.length, 1)
       await ann.channel.untrack()
-      const leave = await bob.events.until((e) => e.event === 'leave' && !bob.channel.presenceState().ann, "ann's leave")
-      assert.equal(leave.key, 'ann')
+      await bob.events.until((e) => e.event === 'leave' && e.key === 'ann' && !bob.channel.presenceState().ann, "ann's leave")
       assert.deepEqual(Object.keys(bob.channel.presenceState()), ['bob'])
     })
 
@@ -85,6 +87,7 @@ for (const library of libraries) {
       const ann = await present(await client(t, library), topic, 'ann')
       await ann.channel.track({ n: 1 })
       const late = await present(await client(t, library), topic, 'late')
+      await late.channel.track({})
       await late.events.until((e) => e.event === 'sync' && e.state.ann, 'the state')
     })
 
@@ -93,6 +96,7 @@ for (const library of libraries) {
       const made = await client(t, library)
       const ann = await present(made, topic, 'ann')
       const bob = await present(await client(t, library), topic, 'bob')
+      await bob.channel.track({})
       await ann.channel.track({})
       await bob.events.until((e) => e.event === 'join' && e.key === 'ann')
       const began = Date.now()
@@ -130,7 +134,7 @@ for (const library of libraries) {
 }
 
 describe('both generations in one room', () => {
-  test('broadcasts and presence pass both ways', async (t) => {
+  test('broadcasts pass both ways, and the latest sees the old one present', async (t) => {
     const topic = fresh('mixed')
     const rooms = []
     for (const library of libraries) rooms.push(await room(await client(t, library), topic))
@@ -143,8 +147,6 @@ describe('both generations in one room', () => {
     const where = fresh('mixed_presence')
     const people = []
     for (const [n, library] of libraries.entries()) people.push(await present(await client(t, library), where, `key${n}`))
-    await people[0].channel.track({ n: 0 })
-    await people[1].events.until((e) => e.event === 'join' && e.key === 'key0')
     await people[1].channel.track({ n: 1 })
     await people[0].events.until((e) => e.event === 'join' && e.key === 'key1')
   })

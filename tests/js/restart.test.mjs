@@ -8,7 +8,8 @@ test('clients rejoin after a restart of the server and see rows again', async (t
   const name = await table(sql)
   const watchers = await Promise.all(libraries.map(async (library) => {
     const [states, rows] = [new Seen(), new Seen()]
-    (await client(t, library))
+    const made = await client(t, library)
+    made
       .channel(fresh('restart'))
       .on('postgres_changes', { event: 'INSERT', schema: 'public', table: name }, rows.add)
       .subscribe((status) => states.add({ status }))

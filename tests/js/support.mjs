@@ -35,7 +35,7 @@ export const user = (sub, more = {}) => mint({ role: 'authenticated', sub, ...mo
  * a WebSocket; the old one finds `ws` by itself, and never opens a connection with one that it was given.
  */
 export const libraries = [
-  { name: 'supabase-js latest', createClient: latest.createClient, transport: WebSocket },
+  { name: 'supabase-js latest', createClient: latest.createClient, transport: WebSocket, asksForPresence: true },
   { name: 'supabase-js 2.39', createClient: old.createClient },
 ]
 

@@ -37,7 +37,11 @@ def database():
     """A superuser session."""
     url = urlparse(os.environ["DATABASE_URL"])
     return pg8000.native.Connection(
-        url.username, unquote(url.password), url.hostname, url.path[1:], url.port
+        url.username,
+        host=url.hostname,
+        port=url.port,
+        database=url.path[1:],
+        password=unquote(url.password),
     )
 
 

@@ -121,6 +121,11 @@ fn main() {
         }));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
+    if conclusion.has_failed()
+        && let Some(Ok(ground)) = ground.get()
+    {
+        eprintln!("the server's log:\n{}", ground.server.log());
+    }
     drop(ground);
     conclusion.exit();
 }

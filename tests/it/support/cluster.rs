@@ -150,13 +150,12 @@ impl Cluster {
         };
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, signal).expect("Postgres takes a signal");
-        let child = tokio::task::spawn_blocking(move || {
+        tokio::task::spawn_blocking(move || {
             child.wait().expect("Postgres ends");
-            child
+            reaper::forget(&child);
         })
         .await
         .expect("waiting");
-        reaper::forget(&child);
     }
 
     /// Starts a stopped cluster again, on the same port with the same data.
