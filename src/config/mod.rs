@@ -48,10 +48,7 @@ pub struct Config {
 
     /// The tenant's database, from `DATABASE_URL` or `DB_*`. None when none of them is set.
     pub database: Option<ConnectOptions>,
-    /// Connections kept for authorization and for what the HTTP API asks, from `DB_POOL_SIZE`.
-    /// Default 5.
-    pub pool_size: usize,
-    /// Address family for connections to the database, from `DB_IP_VERSION`. None tries both.
+    /// From `DB_IP_VERSION`; checked as the original does, without effect: every address of the host is tried.
     pub db_ip_version: Option<IpVersion>,
 
     /// External id of the one tenant, from `SELF_HOST_TENANT_NAME`. Default `realtime-dev`.

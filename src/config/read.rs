@@ -95,7 +95,6 @@ pub(super) fn read(reader: &mut Reader<'_>, purpose: Purpose, now: i64) -> Confi
         drain: Duration::from_secs(reader.number("DRAIN_SECONDS", 0..=3600)),
         rlimit_nofile: reader.maybe_number("RLIMIT_NOFILE", 64..=u64::MAX),
         database: database::read(reader),
-        pool_size: reader.size("DB_POOL_SIZE", 1..=1000),
         db_ip_version: reader.maybe_choice("DB_IP_VERSION", IP_VERSIONS),
         tenant: reader.text("SELF_HOST_TENANT_NAME"),
         tenant_from_host: reader.flag("TENANT_FROM_HOST"),

@@ -145,8 +145,7 @@ pub const SETTINGS: &[Setting] = &[
     hidden(Database, "DB_PASSWORD", Text, "Password, as it is: nothing in it is decoded"),
     plain(Database, "DB_SSL", Text, "", "true, false or a word of libpq's sslmode; encrypted where the database offers it when not set"),
     plain(Database, "DB_SSL_CA_CERT", Path, "", "File with the CA certificate (PEM) to verify the database with"),
-    plain(Database, "DB_POOL_SIZE", Number, "5", "Connections for authorization and the HTTP API"),
-    plain(Database, "DB_IP_VERSION", Text, "", "ipv4 or ipv6: reach the database by this family only"),
+    plain(Database, "DB_IP_VERSION", Text, "", "ipv4 or ipv6; accepted without effect, every address of the host is tried"),
 
     plain(Tenant, "SELF_HOST_TENANT_NAME", Text, "realtime-dev", "External id of the tenant"),
     plain(Tenant, "TENANT_FROM_HOST", Bool, "false", "true: answer only requests whose host begins with the tenant's name, as the original does"),
