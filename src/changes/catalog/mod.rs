@@ -75,6 +75,8 @@ pub(crate) struct Catalog {
     timeout: Duration,
     client: Arc<tokio::sync::Mutex<Option<Arc<Link>>>>,
     cache: Mutex<Cache>,
+    /// Held by who reads what is missing; those who miss the same wait, and find it.
+    reading: tokio::sync::Mutex<()>,
 }
 
 /// A connection and the statements that were prepared on it.
@@ -114,6 +116,16 @@ struct Cache {
     views: HashMap<(Arc<str>, u32), Option<Arc<View>>>,
 }
 
+impl Cache {
+    fn invalidate(&mut self) {
+        *self = Self {
+            generation: self.generation + 1,
+            epoch: self.epoch + 1,
+            ..Self::default()
+        };
+    }
+}
+
 impl Catalog {
     pub(crate) fn new(
         options: ConnectOptions,
@@ -126,17 +138,23 @@ impl Catalog {
             timeout,
             client: Arc::default(),
             cache: Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
         }
     }
 
-    /// The same catalog with nothing known.
+    /// The same catalog with nothing known. Its generation is none that this one ever has: what is derived from it has to
+    /// be derived again.
     pub(crate) fn unread(&self) -> Self {
         Self {
             options: self.options.clone(),
             publications: self.publications.clone(),
             timeout: self.timeout,
             client: self.client.clone(),
-            cache: Mutex::default(),
+            cache: Mutex::new(Cache {
+                generation: u64::MAX,
+                ..Cache::default()
+            }),
+            reading: tokio::sync::Mutex::default(),
         }
     }
 
@@ -147,12 +165,17 @@ impl Catalog {
 
     /// Forgets everything.
     pub(crate) fn invalidate(&self) {
+        self.cache.lock().invalidate();
+    }
+
+    /// Forgets everything, unless that happened since this generation; says whether it did.
+    pub(crate) fn invalidate_if(&self, generation: u64) -> bool {
         let mut cache = self.cache.lock();
-        *cache = Cache {
-            generation: cache.generation + 1,
-            epoch: cache.epoch + 1,
-            ..Cache::default()
-        };
+        let same = cache.generation == generation;
+        if same {
+            cache.invalidate();
+        }
+        same
     }
 
     /// Is it known that this relation of the stream is published?
@@ -187,6 +210,10 @@ impl Catalog {
 
     /// Everything that can be subscribed to now.
     pub(crate) async fn published(&self) -> Result<Arc<Vec<Published>>, Error> {
+        if let Some(published) = &self.cache.lock().published {
+            return Ok(published.clone());
+        }
+        let _reading = self.reading().await?;
         let epoch = {
             let cache = self.cache.lock();
             if let Some(published) = &cache.published {
@@ -208,13 +235,21 @@ impl Catalog {
         &self,
         pairs: &[(Arc<str>, u32)],
     ) -> Result<Vec<Option<Arc<View>>>, Error> {
-        let (mut views, epoch) = {
+        let known = || {
             let cache = self.cache.lock();
             let known = pairs.iter().filter_map(|pair| {
                 let view = cache.views.get(pair)?;
                 Some((pair.clone(), view.clone()))
             });
             (known.collect::<HashMap<_, _>>(), cache.epoch)
+        };
+        let (mut views, mut epoch) = known();
+        let _reading = if pairs.iter().all(|pair| views.contains_key(pair)) {
+            None
+        } else {
+            let reading = self.reading().await?;
+            (views, epoch) = known();
+            Some(reading)
         };
         let mut missing: Vec<&(Arc<str>, u32)> = pairs
             .iter()
@@ -238,6 +273,12 @@ impl Catalog {
             .iter()
             .map(|pair| views.get(pair).cloned().flatten())
             .collect())
+    }
+
+    async fn reading(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, Error> {
+        tokio::time::timeout(self.timeout, self.reading.lock())
+            .await
+            .map_err(|_| Error::Timeout)
     }
 
     async fn load_views(
