@@ -140,11 +140,14 @@ impl State {
                 .map(|(subscriber, plan)| (subscriber.clone(), plan.clone()))
                 .collect()
         };
+        let distinct: HashMap<usize, Arc<Plan>> = stale
+            .iter()
+            .map(|(_, plan)| (address(plan), plan.clone()))
+            .collect();
+        let distinct: Vec<Arc<Plan>> = distinct.into_values().collect();
+        self.planner.read_ahead(&distinct).await?;
         let mut again: HashMap<usize, Arc<Plan>> = HashMap::new();
-        for (_, plan) in &stale {
-            if again.contains_key(&address(plan)) {
-                continue;
-            }
+        for plan in &distinct {
             match self.planner.plan(&plan.requested, &plan.role, false).await {
                 Ok(new) => {
                     again.insert(address(plan), new);

@@ -16,7 +16,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 pub(crate) use policy::{Access, Policy, Reason};
@@ -24,7 +26,10 @@ pub(crate) use table::{Generated, Table, identifier, literal};
 pub(crate) use view::View;
 
 use crate::postgres::{self, ConnectOptions};
-use load::{PublishedRow, RoleRow, TableRow, TypeRow};
+use load::{ExpressionRow, PublishedRow, RoleRow, TableRow, TypeRow};
+
+/// A table that was locked is left alone for so long.
+const LOCKED_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why the catalog could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +118,8 @@ struct Cache {
     epoch: u64,
     published: Option<Arc<Vec<Published>>>,
     tables: HashMap<u32, Option<Arc<Table>>>,
+    /// Tables whose expressions could not be read, and when.
+    locked: HashMap<u32, Instant>,
     views: HashMap<(Arc<str>, u32), Option<Arc<View>>>,
 }
 
@@ -262,7 +269,9 @@ impl Catalog {
             let mut cache = self.cache.lock();
             if cache.epoch == epoch {
                 // A role that does not exist may be created without a sign of it in the stream.
-                let there = loaded.iter().filter(|(_, view)| view.is_some());
+                let there = loaded
+                    .iter()
+                    .filter(|(_, view)| view.as_ref().is_some_and(|view| !view.unread));
                 cache
                     .views
                     .extend(there.map(|(pair, view)| (pair.clone(), view.clone())));
@@ -379,7 +388,8 @@ impl Catalog {
         if missing.is_empty() {
             return Ok(found);
         }
-        let rows: Vec<TableRow> = self.json(load::TABLES, &[&missing]).await?;
+        let mut rows: Vec<TableRow> = self.json(load::TABLES, &[&missing]).await?;
+        self.express(&mut rows).await?;
         let type_oids: BTreeSet<i64> = rows
             .iter()
             .flat_map(|row| &row.columns)
@@ -397,11 +407,62 @@ impl Catalog {
         let mut cache = self.cache.lock();
         if cache.epoch == epoch {
             for oid in missing.iter().filter_map(|oid| u32::try_from(*oid).ok()) {
-                cache.tables.insert(oid, loaded.get(&oid).cloned());
+                let table = loaded.get(&oid);
+                if table.is_some_and(|table| table.unread) {
+                    cache.locked.insert(oid, Instant::now());
+                } else {
+                    cache.tables.insert(oid, table.cloned());
+                }
             }
         }
         found.extend(loaded);
         Ok(found)
+    }
+
+    /// Reads the expressions of tables. A table that is locked goes without, which is noted, and keeps nobody waiting.
+    async fn express(&self, rows: &mut [TableRow]) -> Result<(), Error> {
+        let wanted: Vec<u32> = {
+            let cache = self.cache.lock();
+            let locked = |oid| {
+                let since = cache.locked.get(oid);
+                since.is_some_and(|since| since.elapsed() < LOCKED_PAUSE)
+            };
+            rows.iter()
+                .filter(|row| row.has_expressions() && !locked(&row.oid))
+                .map(|row| row.oid)
+                .collect()
+        };
+        let mut found = HashMap::new();
+        if !wanted.is_empty() && !self.expressions(&wanted, &mut found).await? && wanted.len() > 1 {
+            // One of them is locked.
+            for oid in wanted {
+                self.expressions(&[oid], &mut found).await?;
+            }
+        }
+        for row in rows {
+            if row.has_expressions() {
+                row.express(&mut found);
+            }
+        }
+        Ok(())
+    }
+
+    /// `false`: one of the tables is locked.
+    async fn expressions(
+        &self,
+        oids: &[u32],
+        found: &mut HashMap<(u32, i64), ExpressionRow>,
+    ) -> Result<bool, Error> {
+        match self.simple(&load::expressions(oids)).await {
+            Ok(text) => {
+                let rows: Vec<ExpressionRow> =
+                    serde_json::from_str(text.as_deref().unwrap_or("[]"))?;
+                found.extend(rows.into_iter().map(|row| ((row.table, row.of), row)));
+                Ok(true)
+            }
+            Err(error) if error.db().is_some_and(is_about_locks) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Are all these transactions (low 32 bits of their ids) visible to who asks now?
@@ -453,12 +514,16 @@ impl Catalog {
 
     /// A query that is asked once, within the time limit; one text column of one row.
     pub(crate) async fn text(&self, sql: &str) -> Result<Option<String>, Error> {
+        // Operators of extensions are found as in any other session of ours.
+        self.simple(&format!("set local search_path to default; {sql}"))
+            .await
+    }
+
+    async fn simple(&self, sql: &str) -> Result<Option<String>, Error> {
         let client = tokio::time::timeout(self.timeout, self.client())
             .await
             .map_err(|_| Error::Timeout)??;
-        // Operators of extensions are found as in any other session of ours.
-        let sql = format!("set local search_path to default; {sql}");
-        let rows = tokio::time::timeout(self.timeout, client.client.simple_query(&sql))
+        let rows = tokio::time::timeout(self.timeout, client.client.simple_query(sql))
             .await
             .map_err(|_| Error::Timeout)??;
         Ok(rows.into_iter().find_map(|message| match message {
@@ -507,6 +572,11 @@ impl Catalog {
         *slot = Some(client.clone());
         Ok(client)
     }
+}
+
+fn is_about_locks(error: &tokio_postgres::error::DbError) -> bool {
+    let code = error.code();
+    *code == SqlState::LOCK_NOT_AVAILABLE || *code == SqlState::T_R_DEADLOCK_DETECTED
 }
 
 /// What the publications list, and the partitioned tables above listed partitions that are not listed themselves.

@@ -29,6 +29,8 @@ pub(crate) enum Reason {
     NoPolicy,
     /// The role has no USAGE on the schema, so a SELECT of it would fail.
     NoUsage,
+    /// The policies could not be read: the table is locked.
+    Unread,
 }
 
 /// An expression over the columns of [`Policy::guard`] that is true for the visible rows.
@@ -83,9 +85,12 @@ pub(super) fn combine(
     let applicable = || {
         guard.policies.iter().filter(|policy| {
             // A policy without USING adds nothing.
-            applies(policy.oid) && policy.expression.is_some()
+            applies(policy.oid) && policy.tree.is_some()
         })
     };
+    if applicable().any(|policy| policy.expression.is_none()) {
+        return Access::Closed(Reason::Unread);
+    }
     let (permissive, restrictive): (Vec<_>, Vec<_>) =
         applicable().partition(|policy| policy.permissive);
     // Policies come in descending order of name, in which Postgres ORs permissive ones; it ANDs restrictive ones in
