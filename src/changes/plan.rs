@@ -282,9 +282,9 @@ impl Planner {
             if known.0 != generation {
                 known.0 = generation;
                 // What types of Postgres itself accept stays accepted, but for those that name objects.
-                known
-                    .1
-                    .retain(|(oid, _), result| result.is_ok() && *oid < 16384 && !NAMES.contains(oid));
+                known.1.retain(|(oid, _), result| {
+                    result.is_ok() && *oid < 16384 && !NAMES.contains(oid)
+                });
             }
             if let Some(result) = known.1.get(&key) {
                 return Ok(result.clone().map(Some));

@@ -443,6 +443,13 @@ impl Worker {
                         tokio::time::sleep(Duration::from_millis(50)).await;
                     }
                     Ok(found) => {
+                        if found.iter().flatten().any(|view| view.unread) {
+                            measures::warn_rarely(|| {
+                                tracing::warn!(
+                                    "a table is locked; rows whose policies cannot be read stay hidden"
+                                );
+                            });
+                        }
                         views.extend(missing.into_iter().zip(found));
                         break;
                     }
