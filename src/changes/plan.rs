@@ -79,6 +79,11 @@ impl From<catalog::Error> for Failure {
 /// Plans that may be remembered; beyond, they are forgotten and made again.
 const REMEMBERED: usize = 20_000;
 
+/// `regproc`, `regclass` and their like: which values they accept changes with the catalog.
+const NAMES: [u32; 11] = [
+    24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191,
+];
+
 type Plans = HashMap<(Arc<Requested>, Arc<str>), Arc<Plan>>;
 type Canonical = HashMap<(u32, Condition), Result<String, Refusal>>;
 
@@ -125,6 +130,21 @@ impl Planner {
         Ok(plan)
     }
 
+    /// Reads in few questions what making these plans again will ask for.
+    pub(crate) async fn read_ahead(&self, plans: &[Arc<Plan>]) -> Result<(), catalog::Error> {
+        let published = self.catalog.published().await?;
+        let mut pairs: Vec<(Arc<str>, u32)> = Vec::new();
+        for plan in plans {
+            for entry in &plan.requested.entries {
+                let tables = matching(&published, &entry.request);
+                pairs.extend(tables.map(|table| (plan.role.clone(), table.oid)));
+            }
+        }
+        pairs.sort_unstable();
+        pairs.dedup();
+        self.catalog.views(&pairs).await.map(drop)
+    }
+
     async fn make(
         &self,
         requested: &Arc<Requested>,
@@ -133,21 +153,14 @@ impl Planner {
         strict: bool,
     ) -> Result<Plan, Failure> {
         let published = self.catalog.published().await?;
-        let matching = |request: &Request| -> Vec<&Published> {
-            published
-                .iter()
-                .filter(|table| request.matches(&table.schema, &table.name))
-                .filter(|table| !table.root_only || (request.table != "*" && request.schema != "*"))
-                .collect()
-        };
         let mut pairs: Vec<(Arc<str>, u32)> = Vec::new();
         // From the last entry to the first, as the original: the first refusal is the one that is reported (§2.5).
         for entry in requested.entries.iter().rev() {
-            let tables = matching(&entry.request);
-            if tables.is_empty() && strict {
+            let mut tables = matching(&published, &entry.request).peekable();
+            if tables.peek().is_none() && strict {
                 return Err(Failure::Refused(entry.request.no_table()));
             }
-            pairs.extend(tables.iter().map(|table| (role.clone(), table.oid)));
+            pairs.extend(tables.map(|table| (role.clone(), table.oid)));
         }
         pairs.sort_unstable();
         pairs.dedup();
@@ -162,7 +175,7 @@ impl Planner {
             warnings: Vec::new(),
         };
         for entry in requested.entries.iter().rev() {
-            for table in matching(&entry.request) {
+            for table in matching(&published, &entry.request) {
                 let Some(view) = views.get(&table.oid).and_then(Option::as_ref) else {
                     if strict {
                         let refusal = Refusal::unknown_role(role);
@@ -263,8 +276,15 @@ impl Planner {
         let key = (column.type_oid, condition.clone());
         {
             let mut known = self.canonical.lock();
-            if known.0 != generation || known.1.len() >= REMEMBERED {
-                *known = (generation, HashMap::new());
+            if known.1.len() >= REMEMBERED {
+                known.1.clear();
+            }
+            if known.0 != generation {
+                known.0 = generation;
+                // What types of Postgres itself accept stays accepted, but for those that name objects.
+                known.1.retain(|(oid, _), result| {
+                    result.is_ok() && *oid < 16384 && !NAMES.contains(oid)
+                });
             }
             if let Some(result) = known.1.get(&key) {
                 return Ok(result.clone().map(Some));
@@ -289,6 +309,17 @@ impl Planner {
         }
         Ok(result.map(Some))
     }
+}
+
+/// The published tables that a request means.
+fn matching<'a>(
+    published: &'a [Published],
+    request: &'a Request,
+) -> impl Iterator<Item = &'a Published> {
+    published
+        .iter()
+        .filter(|table| request.matches(&table.schema, &table.name))
+        .filter(|table| !table.root_only || (request.table != "*" && request.schema != "*"))
 }
 
 /// Does the SQLSTATE speak of what was asked, not of the state of the server?
@@ -319,6 +350,6 @@ fn warning(view: &View) -> Option<String> {
              schema {}",
             view.table.schema
         )),
-        Access::Open | Access::Judged(_) => None,
+        Access::Closed(Reason::Unread) | Access::Open | Access::Judged(_) => None,
     }
 }

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::catalog::{self, Catalog};
 use super::index::{Index, Subscriber};
@@ -16,6 +18,9 @@ use crate::replication::Change;
 
 /// What is done with a row of `realtime.messages`. Must not block.
 pub(super) type MessageRowHook = Box<dyn Fn(&Change) + Send + Sync>;
+
+/// How often the catalog is read again because something was refused.
+const REREAD_PAUSE: Duration = Duration::from_millis(100);
 
 /// See the module.
 pub(super) struct State {
@@ -30,6 +35,8 @@ pub(super) struct State {
     pub(super) changed: Notify,
     /// Those.
     outdated: Mutex<Vec<u64>>,
+    /// See [`State::present`]: since when its catalog is read.
+    present: tokio::sync::Mutex<Option<(Instant, Arc<Planner>)>>,
     /// Audiences in use, so that equal claims are asked about once.
     audiences: Mutex<HashMap<Arc<Claims>, std::sync::Weak<Audience>>>,
 }
@@ -49,6 +56,7 @@ impl State {
             on_message_row: std::sync::OnceLock::new(),
             changed: Notify::new(),
             outdated: Mutex::default(),
+            present: tokio::sync::Mutex::default(),
             audiences: Mutex::default(),
         }
     }
@@ -66,20 +74,33 @@ impl State {
         requested: &Arc<Requested>,
         role: &Arc<str>,
     ) -> Result<Arc<Plan>, Failure> {
-        let refused = match self.planner.plan(requested, role, true).await {
-            Err(Failure::Refused(message)) => message,
-            other => return other,
-        };
-        let fresh = Planner::new(Arc::new(self.catalog.unread()));
-        match fresh.plan(requested, role, true).await {
-            Ok(_) => {
-                self.invalidate();
-                self.changed.notify_one();
-                self.planner.plan(requested, role, true).await
-            }
-            Err(Failure::Refused(_)) => Err(Failure::Refused(refused)),
-            Err(other) => Err(other),
+        let generation = self.catalog.generation();
+        let planned = self.planner.plan(requested, role, true).await;
+        if !matches!(planned, Err(Failure::Refused(_))) {
+            return planned;
         }
+        let plan = self.present().await.plan(requested, role, true).await?;
+        // Its generation has the worker make it again before the next row.
+        if self.catalog.invalidate_if(generation) {
+            self.judge.forget();
+        }
+        Ok(plan)
+    }
+
+    /// Plans of the catalog as it is at this moment or later. It is read anew at most once in [`REREAD_PAUSE`], for all
+    /// that ask meanwhile: a flood of wrong entries must not become a flood of questions.
+    async fn present(&self) -> Arc<Planner> {
+        let asked = Instant::now();
+        let mut last = self.present.lock().await;
+        if let Some((since, planner)) = &*last {
+            if *since >= asked {
+                return planner.clone();
+            }
+            tokio::time::sleep_until(*since + REREAD_PAUSE).await;
+        }
+        let planner = Arc::new(Planner::new(Arc::new(self.catalog.unread())));
+        *last = Some((Instant::now(), planner.clone()));
+        planner
     }
 
     /// The audience of these claims.
@@ -119,11 +140,14 @@ impl State {
                 .map(|(subscriber, plan)| (subscriber.clone(), plan.clone()))
                 .collect()
         };
+        let distinct: HashMap<usize, Arc<Plan>> = stale
+            .iter()
+            .map(|(_, plan)| (address(plan), plan.clone()))
+            .collect();
+        let distinct: Vec<Arc<Plan>> = distinct.into_values().collect();
+        self.planner.read_ahead(&distinct).await?;
         let mut again: HashMap<usize, Arc<Plan>> = HashMap::new();
-        for (_, plan) in &stale {
-            if again.contains_key(&address(plan)) {
-                continue;
-            }
+        for plan in &distinct {
             match self.planner.plan(&plan.requested, &plan.role, false).await {
                 Ok(new) => {
                     again.insert(address(plan), new);

@@ -5,7 +5,7 @@
 //! batch. At most [`AHEAD`] batches are being resolved; deliveries and confirmations keep the order of the stream. It
 //! waits for the database in two cases only: the catalog has to be read, or [`AHEAD`] batches are waiting for answers.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use super::resolve::{Matched, Resolved};
 use super::row::RowChange;
 use super::state::State;
 use crate::hub::Member;
-use crate::pgoutput::{Begin, Lsn};
+use crate::pgoutput::{Begin, Lsn, Relation};
 use crate::protocol::encode::Status;
 use crate::replication::{Change, DDL_PREFIX, Event, Feed, GapReason, Row};
 
@@ -57,8 +57,8 @@ pub(super) struct Worker {
     unsettled: VecDeque<u32>,
     /// The catalog of which the index has been made.
     generation: u64,
-    /// Relations of this stream, to notice when one is described again.
-    described: std::collections::HashSet<u32>,
+    /// Relations of this stream, to notice when one is described again, and otherwise than before.
+    described: HashMap<u32, Arc<Relation>>,
     lost: Option<Instant>,
     /// Channels were told that changes are missing.
     told: bool,
@@ -96,7 +96,7 @@ impl Worker {
             forgotten: Vec::new(),
             unsettled: VecDeque::new(),
             generation: 0,
-            described: std::collections::HashSet::new(),
+            described: HashMap::new(),
             lost: None,
             told: false,
             announced: None,
@@ -170,10 +170,13 @@ impl Worker {
                 }
             }
             Event::Relation(relation) => {
-                // Described again: something about it changed. Described for the first time in this stream: what is known
-                // of it may be older, if DDL and the row come from one transaction.
-                let first = self.described.insert(relation.oid);
-                if first && self.state.catalog.is_published(relation.oid) {
+                // Described for the first time in this stream: what is known of it may be older, if DDL and the row come
+                // from one transaction. Described again as it was: it was truncated, or its statistics, rights or
+                // policies changed. Described otherwise: perhaps it is another one.
+                let before = self.described.insert(relation.oid, relation.clone());
+                if before.is_none_or(|before| before == relation)
+                    && self.state.catalog.is_published(relation.oid)
+                {
                     self.flush().await;
                     self.state.catalog.forget(relation.oid);
                     self.forgotten.push(relation.oid);
@@ -416,6 +419,7 @@ impl Worker {
     /// The rows somebody subscribed to, with the rights of the roles that are concerned.
     async fn matched(&self, rows: &[Arc<RowChange>]) -> (Vec<Matched>, Views) {
         let mut views = Views::new();
+        let give_up = Instant::now() + self.state.resolver.settings.statement_timeout;
         loop {
             let missing: Vec<(Arc<str>, u32)> = {
                 let mut index = self.state.index.lock();
@@ -456,7 +460,21 @@ impl Worker {
             let mut pause = Duration::from_millis(50);
             loop {
                 match self.state.catalog.views(&missing).await {
+                    // Only rows of a table that is locked wait for it, as long as for any other answer.
+                    Ok(found)
+                        if found.iter().flatten().any(|view| view.unread)
+                            && Instant::now() < give_up =>
+                    {
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
                     Ok(found) => {
+                        if found.iter().flatten().any(|view| view.unread) {
+                            measures::warn_rarely(|| {
+                                tracing::warn!(
+                                    "a table is locked; rows whose policies cannot be read stay hidden"
+                                );
+                            });
+                        }
                         views.extend(missing.into_iter().zip(found));
                         break;
                     }

@@ -343,6 +343,76 @@ async fn what_cannot_be_subscribed_is_refused_with_the_original_text() {
 }
 
 #[tokio::test]
+async fn a_join_may_be_ahead_of_the_notice_that_its_table_exists() {
+    // Nothing at all tells the server of the table.
+    let world = World::with("", Settings::default(), false).await;
+    let anon = claims("anon", "");
+    world.refusal(&anon, table("later")).await;
+    world
+        .run("create table later (id int primary key, v int generated always as (id + 1) stored)")
+        .await;
+    let mut a = world.join(&anon, table("later")).await;
+    world.run("insert into later values (1)").await;
+    assert_eq!(a.change().await["record"], json!({"id": 1, "v": 2}));
+}
+
+#[tokio::test]
+async fn a_locked_table_makes_only_its_own_rows_wait() {
+    let world = World::new(
+        "create table public.t (id int primary key);
+         create table public.l (id int primary key, v int generated always as (id * 2) stored);
+         alter table l enable row level security;
+         create policy few on l using (id < 100 and auth.uid() is null);",
+    )
+    .await;
+    let anon = claims("anon", "");
+    let mut t = world.join(&anon, table("t")).await;
+    let mut l = world.join(&anon, table("l")).await;
+    world
+        .run("insert into l values (1); insert into t values (1)")
+        .await;
+    assert_eq!(l.change().await["record"], json!({"id": 1, "v": 2}));
+    assert_eq!(t.change().await["record"]["id"], 1);
+    let other = world.session().await;
+    other
+        .batch_execute("begin; lock table l in access exclusive mode")
+        .await
+        .unwrap();
+    // What is known of the catalog is outdated while it cannot be read in full.
+    world
+        .run("create table elsewhere (id int primary key); insert into t values (2)")
+        .await;
+    assert_eq!(t.change().await["record"]["id"], 2);
+    let mut late = world.join(&anon, table("l")).await;
+    other
+        .batch_execute("insert into l values (2), (200); commit")
+        .await
+        .unwrap();
+    world.run("insert into l values (3)").await;
+    for channel in [&mut l, &mut late] {
+        assert_eq!(channel.change().await["record"], json!({"id": 2, "v": 4}));
+        assert_eq!(channel.change().await["record"], json!({"id": 3, "v": 6}));
+    }
+}
+
+#[tokio::test]
+async fn a_truncate_does_not_outdate_what_is_known_of_other_tables() {
+    let world = World::new("create table public.t (id int primary key)").await;
+    let mut t = world.join(&claims("anon", ""), table("t")).await;
+    world.run("insert into t values (1)").await;
+    assert_eq!(t.change().await["record"]["id"], 1);
+    // Whoever reads the whole catalog waits for this lock.
+    let other = world.session().await;
+    other
+        .batch_execute("begin; lock table pg_catalog.pg_publication in access exclusive mode")
+        .await
+        .unwrap();
+    world.run("truncate t; insert into t values (2)").await;
+    assert_eq!(t.change().await["record"]["id"], 2);
+    other.batch_execute("commit").await.unwrap();
+}
+
+#[tokio::test]
 async fn a_lost_stream_is_announced_and_goes_on() {
     let world = World::new(
         "create table public.t (id int primary key, owner uuid); alter table t enable row level security;

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct World {
     pub changes: Arc<Changes>,
     pub sql: Client,
-    _server: Embedded,
+    server: Embedded,
     _stop: tokio_util::sync::DropGuard,
 }
 
@@ -86,9 +86,17 @@ impl World {
         Self {
             changes,
             sql,
-            _server: server,
+            server,
             _stop: stop.drop_guard(),
         }
+    }
+
+    /// Another session.
+    pub async fn session(&self) -> Client {
+        let options = self.server.connect_options();
+        postgres::connect(&options, "another_session")
+            .await
+            .unwrap()
     }
 
     pub async fn run(&self, sql: &str) {

@@ -3,6 +3,8 @@
 //! All names are resolved by Postgres under an empty `search_path`, so that expressions come out fully qualified and
 //! mean the same wherever they are evaluated later.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 
 /// Tables of the publications, and the partitioned tables above them.
@@ -19,7 +21,8 @@ from (select distinct schemaname, tablename from pg_catalog.pg_publication_table
 join pg_catalog.pg_namespace n on n.nspname = t.schemaname
 join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = t.tablename";
 
-/// Everything about tables that does not depend on who asks. `$1`: oids as int8[].
+/// Everything about tables that does not depend on who asks, but for the [`expressions`]: it waits for no lock. `$1`: oids
+/// as int8[].
 pub(super) const TABLES: &str = "
 select coalesce(json_agg(json_build_object(
     'oid', c.oid::int8, 'schema', n.nspname, 'name', c.relname,
@@ -29,8 +32,7 @@ select coalesce(json_agg(json_build_object(
             'number', a.attnum, 'name', a.attname, 'type_oid', a.atttypid::int8, 'modifier', a.atttypmod,
             'not_null', a.attnotnull,
             'type_schema', tn.nspname, 'type_name', t.typname,
-            'generated', a.attgenerated, 'tree', case when a.attgenerated <> '' then d.adbin::text end,
-            'expression', case when a.attgenerated <> '' then pg_catalog.pg_get_expr(d.adbin, d.adrelid) end)
+            'generated', a.attgenerated, 'tree', case when a.attgenerated <> '' then d.adbin::text end)
             order by a.attnum), '[]')
         from pg_catalog.pg_attribute a
         join pg_catalog.pg_type t on t.oid = a.atttypid
@@ -45,10 +47,29 @@ select coalesce(json_agg(json_build_object(
     'policies', (
         select coalesce(json_agg(json_build_object(
             'oid', p.oid::int8, 'name', p.polname, 'permissive', p.polpermissive,
-            'expression', pg_catalog.pg_get_expr(p.polqual, p.polrelid), 'tree', p.polqual::text) order by p.polname desc), '[]')
+            'tree', p.polqual::text) order by p.polname desc), '[]')
         from pg_catalog.pg_policy p where p.polrelid = c.oid and p.polcmd in ('r', '*')))), '[]')::text
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.oid = any($1::int8[]::pg_catalog.oid[])";
+
+/// The expressions of policies and of generated columns as SQL. Postgres writes them out under a lock on their table, which
+/// a TRUNCATE or an ALTER TABLE can keep from us: the statement fails if it takes longer than a moment, and before Postgres
+/// looks for deadlocks, so that nobody's command is ever ended because of us. Numbers of columns are negative.
+pub(super) fn expressions(oids: &[u32]) -> String {
+    let oids: Vec<String> = oids.iter().map(ToString::to_string).collect();
+    format!(
+        "set local lock_timeout = '100ms';
+select coalesce(json_agg(json_build_object('table', e.relid::int8, 'of', e.number, 'tree', e.tree::text,
+                                           'expression', pg_catalog.pg_get_expr(e.tree, e.relid))), '[]')::text
+from (select p.polrelid, p.oid::int8, p.polqual from pg_catalog.pg_policy p
+      where p.polcmd in ('r', '*') and p.polqual is not null
+      union all
+      select d.adrelid, -d.adnum::int8, d.adbin from pg_catalog.pg_attrdef d
+      join pg_catalog.pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum and a.attgenerated <> '') as e(relid, number, tree)
+where e.relid = any('{{{}}}'::int8[]::pg_catalog.oid[])",
+        oids.join(",")
+    )
+}
 
 /// Types and everything they are made of. `$1`: oids as int8[].
 pub(super) const TYPES: &str = "
@@ -160,6 +181,50 @@ pub(super) struct TableRow {
     pub(super) identity_index: Vec<i16>,
     pub(super) ancestors: Vec<u32>,
     pub(super) policies: Vec<PolicyRow>,
+    /// Some expression that matters could not be read.
+    #[serde(skip)]
+    pub(super) unread: bool,
+}
+
+/// The expression of a policy (by its oid) or of a generated column (by its negative number).
+#[derive(Debug, Deserialize)]
+pub(super) struct ExpressionRow {
+    pub(super) table: u32,
+    pub(super) of: i64,
+    tree: String,
+    expression: Option<String>,
+}
+
+impl TableRow {
+    /// Are there expressions that matter?
+    pub(super) fn has_expressions(&self) -> bool {
+        let policies = self.policies.iter().any(|policy| policy.tree.is_some());
+        (self.rls && policies) || self.columns.iter().any(|column| column.tree.is_some())
+    }
+
+    /// Puts the expressions in their places; text and tree are of one moment.
+    pub(super) fn express(&mut self, found: &mut HashMap<(u32, i64), ExpressionRow>) {
+        let policies = self
+            .policies
+            .iter_mut()
+            .map(|row| (i64::from(row.oid), &mut row.tree, &mut row.expression));
+        let columns = self
+            .columns
+            .iter_mut()
+            .map(|row| (-i64::from(row.number), &mut row.tree, &mut row.expression));
+        for (of, tree, expression) in policies.chain(columns) {
+            if tree.is_none() {
+                continue;
+            }
+            match found.remove(&(self.oid, of)) {
+                Some(row) if row.expression.is_some() => {
+                    *tree = Some(row.tree);
+                    *expression = row.expression;
+                }
+                _ => self.unread |= self.rls || of < 0,
+            }
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -172,6 +237,7 @@ pub(super) struct ColumnRow {
     pub(super) modifier: i32,
     pub(super) not_null: bool,
     pub(super) generated: String,
+    #[serde(skip)]
     pub(super) expression: Option<String>,
     pub(super) tree: Option<String>,
 }
@@ -200,6 +266,7 @@ pub(super) struct FieldRow {
 pub(super) struct PolicyRow {
     pub(super) oid: u32,
     pub(super) permissive: bool,
+    #[serde(skip)]
     pub(super) expression: Option<String>,
     pub(super) tree: Option<String>,
 }

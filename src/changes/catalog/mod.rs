@@ -4,6 +4,7 @@
 //! fingerprint of the catalog differs. Until then nothing is asked twice. An answer that was asked for before an
 //! invalidation and arrives after it is used by its asker but not kept.
 
+mod link;
 mod load;
 mod policy;
 mod snapshot;
@@ -15,16 +16,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde::de::DeserializeOwned;
-use tokio_postgres::Client;
-use tokio_postgres::types::ToSql;
+use tokio::time::Instant;
+use tokio_postgres::error::SqlState;
 
 pub(crate) use policy::{Access, Policy, Reason};
 pub(crate) use table::{Generated, Table, identifier, literal};
 pub(crate) use view::View;
 
 use crate::postgres::{self, ConnectOptions};
-use load::{PublishedRow, RoleRow, TableRow, TypeRow};
+use link::Link;
+use load::{ExpressionRow, PublishedRow, RoleRow, TableRow, TypeRow};
+
+/// A table that was locked is left alone for so long.
+const LOCKED_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why the catalog could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -75,33 +79,8 @@ pub(crate) struct Catalog {
     timeout: Duration,
     client: Arc<tokio::sync::Mutex<Option<Arc<Link>>>>,
     cache: Mutex<Cache>,
-}
-
-/// A connection and the statements that were prepared on it.
-struct Link {
-    client: Client,
-    statements: Mutex<HashMap<String, tokio_postgres::Statement>>,
-}
-
-impl Link {
-    async fn query(
-        &self,
-        sql: &str,
-        params: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<tokio_postgres::Row>, tokio_postgres::Error> {
-        let known = self.statements.lock().get(sql).cloned();
-        let statement = match known {
-            Some(statement) => statement,
-            None => {
-                let statement = self.client.prepare(sql).await?;
-                self.statements
-                    .lock()
-                    .insert(sql.to_owned(), statement.clone());
-                statement
-            }
-        };
-        self.client.query(&statement, params).await
-    }
+    /// Held by who reads what is missing; those who miss the same wait, and find it.
+    reading: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -111,7 +90,19 @@ struct Cache {
     epoch: u64,
     published: Option<Arc<Vec<Published>>>,
     tables: HashMap<u32, Option<Arc<Table>>>,
+    /// Tables whose expressions could not be read, and when.
+    locked: HashMap<u32, Instant>,
     views: HashMap<(Arc<str>, u32), Option<Arc<View>>>,
+}
+
+impl Cache {
+    fn invalidate(&mut self) {
+        *self = Self {
+            generation: self.generation + 1,
+            epoch: self.epoch + 1,
+            ..Self::default()
+        };
+    }
 }
 
 impl Catalog {
@@ -126,17 +117,23 @@ impl Catalog {
             timeout,
             client: Arc::default(),
             cache: Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
         }
     }
 
-    /// The same catalog with nothing known.
+    /// The same catalog with nothing known. Its generation is none that this one ever has: what is derived from it has to
+    /// be derived again.
     pub(crate) fn unread(&self) -> Self {
         Self {
             options: self.options.clone(),
             publications: self.publications.clone(),
             timeout: self.timeout,
             client: self.client.clone(),
-            cache: Mutex::default(),
+            cache: Mutex::new(Cache {
+                generation: u64::MAX,
+                ..Cache::default()
+            }),
+            reading: tokio::sync::Mutex::default(),
         }
     }
 
@@ -147,12 +144,17 @@ impl Catalog {
 
     /// Forgets everything.
     pub(crate) fn invalidate(&self) {
+        self.cache.lock().invalidate();
+    }
+
+    /// Forgets everything, unless that happened since this generation; says whether it did.
+    pub(crate) fn invalidate_if(&self, generation: u64) -> bool {
         let mut cache = self.cache.lock();
-        *cache = Cache {
-            generation: cache.generation + 1,
-            epoch: cache.epoch + 1,
-            ..Cache::default()
-        };
+        let same = cache.generation == generation;
+        if same {
+            cache.invalidate();
+        }
+        same
     }
 
     /// Is it known that this relation of the stream is published?
@@ -187,6 +189,10 @@ impl Catalog {
 
     /// Everything that can be subscribed to now.
     pub(crate) async fn published(&self) -> Result<Arc<Vec<Published>>, Error> {
+        if let Some(published) = &self.cache.lock().published {
+            return Ok(published.clone());
+        }
+        let _reading = self.reading().await?;
         let epoch = {
             let cache = self.cache.lock();
             if let Some(published) = &cache.published {
@@ -208,13 +214,21 @@ impl Catalog {
         &self,
         pairs: &[(Arc<str>, u32)],
     ) -> Result<Vec<Option<Arc<View>>>, Error> {
-        let (mut views, epoch) = {
+        let known = || {
             let cache = self.cache.lock();
             let known = pairs.iter().filter_map(|pair| {
                 let view = cache.views.get(pair)?;
                 Some((pair.clone(), view.clone()))
             });
             (known.collect::<HashMap<_, _>>(), cache.epoch)
+        };
+        let (mut views, mut epoch) = known();
+        let _reading = if pairs.iter().all(|pair| views.contains_key(pair)) {
+            None
+        } else {
+            let reading = self.reading().await?;
+            (views, epoch) = known();
+            Some(reading)
         };
         let mut missing: Vec<&(Arc<str>, u32)> = pairs
             .iter()
@@ -227,7 +241,9 @@ impl Catalog {
             let mut cache = self.cache.lock();
             if cache.epoch == epoch {
                 // A role that does not exist may be created without a sign of it in the stream.
-                let there = loaded.iter().filter(|(_, view)| view.is_some());
+                let there = loaded
+                    .iter()
+                    .filter(|(_, view)| view.as_ref().is_some_and(|view| !view.unread));
                 cache
                     .views
                     .extend(there.map(|(pair, view)| (pair.clone(), view.clone())));
@@ -238,6 +254,12 @@ impl Catalog {
             .iter()
             .map(|pair| views.get(pair).cloned().flatten())
             .collect())
+    }
+
+    async fn reading(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, Error> {
+        tokio::time::timeout(self.timeout, self.reading.lock())
+            .await
+            .map_err(|_| Error::Timeout)
     }
 
     async fn load_views(
@@ -338,7 +360,8 @@ impl Catalog {
         if missing.is_empty() {
             return Ok(found);
         }
-        let rows: Vec<TableRow> = self.json(load::TABLES, &[&missing]).await?;
+        let mut rows: Vec<TableRow> = self.json(load::TABLES, &[&missing]).await?;
+        self.express(&mut rows).await?;
         let type_oids: BTreeSet<i64> = rows
             .iter()
             .flat_map(|row| &row.columns)
@@ -356,11 +379,62 @@ impl Catalog {
         let mut cache = self.cache.lock();
         if cache.epoch == epoch {
             for oid in missing.iter().filter_map(|oid| u32::try_from(*oid).ok()) {
-                cache.tables.insert(oid, loaded.get(&oid).cloned());
+                let table = loaded.get(&oid);
+                if table.is_some_and(|table| table.unread) {
+                    cache.locked.insert(oid, Instant::now());
+                } else {
+                    cache.tables.insert(oid, table.cloned());
+                }
             }
         }
         found.extend(loaded);
         Ok(found)
+    }
+
+    /// Reads the expressions of tables. A table that is locked goes without, which is noted, and keeps nobody waiting.
+    async fn express(&self, rows: &mut [TableRow]) -> Result<(), Error> {
+        let wanted: Vec<u32> = {
+            let cache = self.cache.lock();
+            let locked = |oid| {
+                let since = cache.locked.get(oid);
+                since.is_some_and(|since| since.elapsed() < LOCKED_PAUSE)
+            };
+            rows.iter()
+                .filter(|row| row.has_expressions() && !locked(&row.oid))
+                .map(|row| row.oid)
+                .collect()
+        };
+        let mut found = HashMap::new();
+        if !wanted.is_empty() && !self.expressions(&wanted, &mut found).await? && wanted.len() > 1 {
+            // One of them is locked.
+            for oid in wanted {
+                self.expressions(&[oid], &mut found).await?;
+            }
+        }
+        for row in rows {
+            if row.has_expressions() {
+                row.express(&mut found);
+            }
+        }
+        Ok(())
+    }
+
+    /// `false`: one of the tables is locked.
+    async fn expressions(
+        &self,
+        oids: &[u32],
+        found: &mut HashMap<(u32, i64), ExpressionRow>,
+    ) -> Result<bool, Error> {
+        match self.simple(&load::expressions(oids)).await {
+            Ok(text) => {
+                let rows: Vec<ExpressionRow> =
+                    serde_json::from_str(text.as_deref().unwrap_or("[]"))?;
+                found.extend(rows.into_iter().map(|row| ((row.table, row.of), row)));
+                Ok(true)
+            }
+            Err(error) if error.db().is_some_and(is_about_locks) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Are all these transactions (low 32 bits of their ids) visible to who asks now?
@@ -396,76 +470,11 @@ impl Catalog {
         }
         Ok(text)
     }
+}
 
-    async fn json<T: DeserializeOwned>(
-        &self,
-        sql: &str,
-        params: &[&(dyn ToSql + Sync)],
-    ) -> Result<T, Error> {
-        let rows = self.query(sql, params).await?;
-        let text: &str = match rows.first() {
-            Some(row) => row.try_get(0)?,
-            None => "[]",
-        };
-        Ok(serde_json::from_str(text)?)
-    }
-
-    /// A query that is asked once, within the time limit; one text column of one row.
-    pub(crate) async fn text(&self, sql: &str) -> Result<Option<String>, Error> {
-        let client = tokio::time::timeout(self.timeout, self.client())
-            .await
-            .map_err(|_| Error::Timeout)??;
-        // Operators of extensions are found as in any other session of ours.
-        let sql = format!("set local search_path to default; {sql}");
-        let rows = tokio::time::timeout(self.timeout, client.client.simple_query(&sql))
-            .await
-            .map_err(|_| Error::Timeout)??;
-        Ok(rows.into_iter().find_map(|message| match message {
-            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-            _ => None,
-        }))
-    }
-
-    /// One statement, within the time limit, on a connection that is made when there is none.
-    pub(crate) async fn query(
-        &self,
-        sql: &str,
-        params: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<tokio_postgres::Row>, Error> {
-        let client = tokio::time::timeout(self.timeout, self.client())
-            .await
-            .map_err(|_| Error::Timeout)??;
-        match tokio::time::timeout(self.timeout, client.query(sql, params)).await {
-            Ok(rows) => Ok(rows?),
-            Err(_) => {
-                // Whatever it is still busy with, the next question must not wait for it.
-                *self.client.lock().await = None;
-                Err(Error::Timeout)
-            }
-        }
-    }
-
-    async fn client(&self) -> Result<Arc<Link>, Error> {
-        let mut slot = self.client.lock().await;
-        if let Some(client) = slot.as_ref().filter(|link| !link.client.is_closed()) {
-            return Ok(client.clone());
-        }
-        let client = postgres::connect(&self.options, "realtime_subscription_manager").await?;
-        client
-            .batch_execute(&format!(
-                "set search_path = ''; set standard_conforming_strings = on; set default_transaction_read_only = on; \
-                 set statement_timeout = {}; set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; \
-                 set bytea_output = 'hex'; set timezone = 'UTC'; set row_security = on",
-                self.timeout.as_millis()
-            ))
-            .await?;
-        let client = Arc::new(Link {
-            client,
-            statements: Mutex::default(),
-        });
-        *slot = Some(client.clone());
-        Ok(client)
-    }
+fn is_about_locks(error: &tokio_postgres::error::DbError) -> bool {
+    let code = error.code();
+    *code == SqlState::LOCK_NOT_AVAILABLE || *code == SqlState::T_R_DEADLOCK_DETECTED
 }
 
 /// What the publications list, and the partitioned tables above listed partitions that are not listed themselves.

@@ -29,6 +29,8 @@ pub(crate) enum Reason {
     NoPolicy,
     /// The role has no USAGE on the schema, so a SELECT of it would fail.
     NoUsage,
+    /// The policies could not be read: the table is locked.
+    Unread,
 }
 
 /// An expression over the columns of [`Policy::guard`] that is true for the visible rows.
@@ -83,9 +85,12 @@ pub(super) fn combine(
     let applicable = || {
         guard.policies.iter().filter(|policy| {
             // A policy without USING adds nothing.
-            applies(policy.oid) && policy.expression.is_some()
+            applies(policy.oid) && policy.tree.is_some()
         })
     };
+    if applicable().any(|policy| policy.expression.is_none()) {
+        return Access::Closed(Reason::Unread);
+    }
     let (permissive, restrictive): (Vec<_>, Vec<_>) =
         applicable().partition(|policy| policy.permissive);
     // Policies come in descending order of name, in which Postgres ORs permissive ones; it ANDs restrictive ones in
@@ -162,7 +167,7 @@ fn kinds(tree: &str) -> impl Iterator<Item = &str> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
     use crate::changes::catalog::load::{ColumnRow, TableRow};
@@ -192,6 +197,7 @@ mod tests {
                     tree: Some((*tree).to_owned()),
                 })
                 .collect(),
+            unread: false,
         };
         Arc::new(Table::new(row, Arc::default()))
     }
@@ -260,5 +266,24 @@ mod tests {
     fn a_whole_row_reference_is_not_judged_on_an_image() {
         let guard = guard(&[(true, "a", WHOLE_ROW)]);
         assert!(judged(combine(&guard, &|_| true, &BTreeSet::from([3176]))).needs_row);
+    }
+
+    #[test]
+    fn a_policy_that_could_not_be_read_closes_the_table() {
+        let open = guard(&[(true, "true", "{CONST}")]);
+        assert!(matches!(
+            combine(&open, &|_| true, &BTreeSet::new()),
+            Access::Open
+        ));
+        let mut table = Arc::into_inner(guard(&[
+            (true, "true", "{CONST}"),
+            (false, "owner = 1", ROOM_IS_ONE),
+        ]))
+        .unwrap();
+        table.policies[1].expression = None;
+        assert!(matches!(
+            combine(&Arc::new(table), &|_| true, &BTreeSet::new()),
+            Access::Closed(Reason::Unread)
+        ));
     }
 }

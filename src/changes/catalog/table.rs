@@ -29,6 +29,8 @@ pub(crate) struct Table {
     pub(crate) ancestors: Vec<u32>,
     /// Policies for SELECT, of any role.
     pub(super) policies: Vec<PolicyRow>,
+    /// Somebody's lock kept policies or the expressions of generated columns from us.
+    pub(super) unread: bool,
 }
 
 /// A live column.
@@ -136,6 +138,7 @@ impl Table {
             rls: row.rls,
             ancestors: row.ancestors,
             policies: row.policies,
+            unread: row.unread,
         }
     }
 

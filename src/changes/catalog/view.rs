@@ -22,6 +22,8 @@ pub(crate) struct View {
     pub(crate) guarded: bool,
     /// Which rows.
     pub(crate) access: Access,
+    /// Somebody's lock kept from us what is needed to say more; it is worth another look.
+    pub(crate) unread: bool,
 }
 
 impl View {
@@ -42,6 +44,7 @@ impl View {
             None => Access::Open,
             Some(_) if !row.usage => Access::Closed(Reason::NoUsage),
             Some((_, rights)) if rights.bypass => Access::Open,
+            Some((guard, _)) if guard.unread => Access::Closed(Reason::Unread),
             Some((guard, rights)) => {
                 policy::combine(guard, &|oid| rights.policies.contains(&oid), pure)
             }
@@ -55,6 +58,7 @@ impl View {
                     .all(|index| selectable.get(*index).copied().unwrap_or(false)),
             selectable,
             guarded: guard.is_some(),
+            unread: table.unread || guard.is_some_and(|(guard, _)| guard.unread),
             access,
             table,
         }
