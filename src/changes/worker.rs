@@ -31,8 +31,8 @@ const BATCH_BYTES: usize = 1 << 20;
 /// Batches that are being resolved at a time.
 const AHEAD: usize = 2;
 /// Least time between the beginnings of two batches. Each costs a few questions to the database whatever its size; at
-/// 2,000 single-row transactions a second this makes batches of eight.
-const PACE: Duration = Duration::from_millis(4);
+/// 2,000 single-row transactions a second this makes batches of four.
+const PACE: Duration = Duration::from_millis(2);
 /// The stream may be away for so long before channels are told.
 const SILENT_LOSS: Duration = Duration::from_secs(2);
 
@@ -306,7 +306,12 @@ impl Worker {
         let started = Instant::now();
         let mut pause = Duration::from_micros(200);
         while !self.unsettled.is_empty() {
-            match self.state.catalog.shows(self.unsettled.make_contiguous()).await {
+            match self
+                .state
+                .catalog
+                .shows(self.unsettled.make_contiguous())
+                .await
+            {
                 Ok(true) => self.unsettled.clear(),
                 Ok(false) if started.elapsed() > SETTLING => {
                     // A commit that waits for a standby, for example. What is read now may be outdated.
