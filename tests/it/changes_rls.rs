@@ -441,3 +441,31 @@ async fn a_slow_policy_delays_the_others_by_the_statement_timeout_at_most() {
     let all = seen(&world, &mut [&mut slow]).await;
     assert!(all[0].is_empty());
 }
+
+/// With twelve of them, one after the other and each time anew, the others would run out of time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_slow_audiences_cost_the_others_no_row() {
+    let settings = Settings {
+        statement_timeout: std::time::Duration::from_millis(1000),
+        ..Settings::default()
+    };
+    let setup = format!(
+        "create table public.t (id int primary key);
+         alter table t enable row level security;
+         create policy slow on t for select using (
+            case when auth.uid() = '{}' then true else pg_sleep(30) is not null end);{OPEN}",
+        user(99)
+    );
+    let world = World::with(&setup, settings, true).await;
+    let mut slow = Vec::new();
+    for number in 0..12 {
+        slow.push(watch(&world, &authenticated(number)).await);
+    }
+    let mut quick = watch(&world, &authenticated(99)).await;
+    for id in 1..=4 {
+        world.run(&format!("insert into t values ({id})")).await;
+        assert_eq!(quick.change().await["record"], json!({"id": id}));
+    }
+    let mut slow: Vec<&mut _> = slow.iter_mut().collect();
+    assert!(seen(&world, &mut slow).await.iter().all(Vec::is_empty));
+}

@@ -34,6 +34,17 @@ const PLANNING: &str =
 /// Messages that one connection has before it: the one it works on, and the next.
 const MESSAGES_AHEAD: usize = 2;
 
+/// How long an audience whose question ran into the time limit is asked with less patience: its policy is slow, and
+/// nobody else should wait for it again and again.
+const IMPATIENT: Duration = Duration::from_secs(60);
+
+/// By how much less: the part of the limit such a question gets.
+const IMPATIENCE: u32 = 5;
+
+/// Time limits a batch may take in all: some audiences may be slow for the first time in the same batch, and those
+/// behind them must still be answered.
+const LIMITS_PER_BATCH: u32 = 3;
+
 /// How long questions wait for a database that does not answer at all.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -87,10 +98,32 @@ pub(crate) struct Connections {
 
 struct Shared {
     options: ConnectOptions,
-    /// Of one statement; also how long a batch waits in all.
+    /// Of one statement.
     limit: Duration,
     queue: Mutex<VecDeque<Job>>,
     filled: Notify,
+    /// Audiences that ran into the limit, and until when that counts.
+    slow: Mutex<HashMap<u64, Instant>>,
+}
+
+impl Shared {
+    fn is_slow(&self, question: &Question) -> bool {
+        let slow = self.slow.lock();
+        let until = question
+            .audience
+            .as_ref()
+            .and_then(|audience| slow.get(&audience.id));
+        until.is_some_and(|until| *until > Instant::now())
+    }
+
+    fn note_slow(&self, question: Option<&Question>) {
+        if let Some(audience) = question.and_then(|question| question.audience.as_ref()) {
+            let now = Instant::now();
+            let mut slow = self.slow.lock();
+            slow.retain(|_, until| *until > now);
+            slow.insert(audience.id, now + IMPATIENT);
+        }
+    }
 }
 
 type BoxFuture<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
@@ -99,6 +132,8 @@ struct Job {
     questions: Vec<Question>,
     /// After this moment nobody wants the answers.
     deadline: Instant,
+    /// Every question is one that gets less time than the limit.
+    impatient: bool,
     answer: oneshot::Sender<Vec<Answer>>,
 }
 
@@ -115,6 +150,7 @@ impl Connections {
             limit,
             queue: Mutex::default(),
             filled: Notify::new(),
+            slow: Mutex::default(),
         });
         let runners = (0..count.max(1))
             .map(|_| tokio::spawn(run(shared.clone())))
@@ -153,13 +189,19 @@ impl Connections {
     }
 
     async fn ask_once(&self, questions: Vec<Question>) -> Vec<Answer> {
-        let deadline = Instant::now() + self.shared.limit + Duration::from_millis(500);
+        let deadline =
+            Instant::now() + self.shared.limit * LIMITS_PER_BATCH + Duration::from_millis(500);
         let total = questions.len();
         let started = Instant::now();
         // One message has one role and one statement.
         let mut parcels: Vec<(Vec<usize>, Vec<Question>)> = Vec::new();
+        let mut impatient: Vec<(Vec<usize>, Vec<Question>)> = Vec::new();
         let mut open: HashMap<(String, Option<Arc<str>>), usize> = HashMap::new();
         for (index, question) in questions.into_iter().enumerate() {
+            if self.shared.is_slow(&question) {
+                impatient.push((vec![index], vec![question]));
+                continue;
+            }
             let role = question
                 .audience
                 .as_ref()
@@ -184,11 +226,14 @@ impl Connections {
         let mut waiting = Vec::with_capacity(parcels.len());
         {
             let mut queue = self.shared.queue.lock();
-            for (indexes, questions) in parcels {
+            let patient = parcels.into_iter().map(|parcel| (parcel, false));
+            let last = impatient.into_iter().map(|parcel| (parcel, true));
+            for ((indexes, questions), impatient) in patient.chain(last) {
                 let (answer, receiver) = oneshot::channel();
                 queue.push_back(Job {
                     questions,
                     deadline,
+                    impatient,
                     answer,
                 });
                 waiting.push((indexes, receiver));
@@ -302,6 +347,7 @@ async fn carry_out(shared: &Shared, link: &Link, job: Job) -> bool {
     let Job {
         questions,
         deadline,
+        mut impatient,
         answer,
     } = job;
     let Some(first) = questions.first() else {
@@ -333,8 +379,16 @@ async fn carry_out(shared: &Shared, link: &Link, job: Job) -> bool {
                 }
                 let rest = questions.get(answers.len()..).unwrap_or_default();
                 let before = answers.len();
-                match timeout_at(deadline, exchange(&link.client, rest, &mut answers)).await {
-                    Ok(true) => {}
+                let limit = impatient.then(|| shared.limit / IMPATIENCE);
+                let asked = exchange(&link.client, rest, limit, &mut answers);
+                match timeout_at(deadline, asked).await {
+                    Ok(true) => {
+                        if matches!(answers.last(), Some(Answer::Failed)) {
+                            shared.note_slow(questions.get(answers.len().saturating_sub(1)));
+                            // Those behind it have waited enough; if they are slow too, it shows soon.
+                            impatient = true;
+                        }
+                    }
                     // The connection is gone.
                     Ok(false) => {
                         answers.resize_with(questions.len(), || Answer::Lost);
@@ -343,6 +397,7 @@ async fn carry_out(shared: &Shared, link: &Link, job: Job) -> bool {
                     }
                     // Still busy with something that the statement timeout will end: not our connection any more.
                     Err(_) => {
+                        shared.note_slow(questions.get(answers.len()));
                         let _ = answer.send(answers);
                         return false;
                     }
@@ -392,14 +447,19 @@ async fn prepare(client: &Client, statement: &str) -> Result<bool, ()> {
     }
 }
 
-/// Sends one message for all `questions` and appends an answer for each up to the first that fails, including it.
-/// `false`: the connection is gone.
-async fn exchange(client: &Client, questions: &[Question], answers: &mut Vec<Answer>) -> bool {
+/// Sends one message for all `questions` and appends an answer for each up to the first that fails, including it. Each
+/// may take `limit`, or what the connection allows. `false`: the connection is gone.
+async fn exchange(
+    client: &Client,
+    questions: &[Question],
+    limit: Option<Duration>,
+    answers: &mut Vec<Answer>,
+) -> bool {
     let Some(first) = questions.first() else {
         return true;
     };
     let role = first.audience.as_ref().map(|audience| &**audience.role());
-    let (mut message, before) = statement::begin(role);
+    let (mut message, before) = statement::begin(role, limit);
     let mut each = 1;
     for question in questions {
         each = statement::step(

@@ -5,6 +5,7 @@
 //! qualified; literals are quoted for `standard_conforming_strings = on`.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use super::Audience;
 use crate::changes::catalog::{Policy, Table, View, identifier, literal};
@@ -133,17 +134,28 @@ pub(crate) fn step(
 }
 
 /// The beginning of a message, and how many statements it has: everything in the message is one transaction, which
-/// cannot write and has this role.
-pub(crate) fn begin(role: Option<&str>) -> (String, usize) {
-    let Some(role) = role else {
-        return ("set local transaction_read_only = on".to_owned(), 1);
-    };
-    let text = format!(
-        "set local transaction_read_only = on; set local role = {role}; \
-         set local request.jwt.claim.role = {role}; set local request.headers = '{{}}'",
-        role = literal(role)
-    );
-    (text, 4)
+/// cannot write and has this role. Each statement may take `limit`, or what the connection allows.
+pub(crate) fn begin(role: Option<&str>, limit: Option<Duration>) -> (String, usize) {
+    let mut text = "set local transaction_read_only = on".to_owned();
+    let mut statements = 1;
+    if let Some(limit) = limit {
+        let _ = write!(
+            text,
+            "; set local statement_timeout = {}",
+            limit.as_millis().max(1)
+        );
+        statements += 1;
+    }
+    if let Some(role) = role {
+        let _ = write!(
+            text,
+            "; set local role = {role}; set local request.jwt.claim.role = {role}; \
+             set local request.headers = '{{}}'",
+            role = literal(role)
+        );
+        statements += 3;
+    }
+    (text, statements)
 }
 
 /// Quoted arguments of `execute`: the columns of `rows`, `width` of them (at least one).
