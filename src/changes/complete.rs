@@ -14,7 +14,7 @@ use super::record::{self, Operation, Value};
 use super::resolve::Resolved;
 use super::row::{Fetched, RowChange, sent_position};
 use super::settings::Settings;
-use super::visibility::{Answer, Connections, Question, array, unnest_of};
+use super::visibility::{Answer, Connections, Question, array, same_value, unnest_of};
 
 /// For which rows of a batch (by position in `rows`) are the conditions true that Postgres has to evaluate?
 pub(super) fn filter_question(table: &Table, filter: &Filter, rows: &[&RowChange]) -> Question {
@@ -183,8 +183,7 @@ async fn fetch_unchanged(
     if table.key.is_empty() {
         return;
     }
-    let mut wanted: Vec<(usize, Image)> = Vec::new();
-    let mut columns: BTreeSet<usize> = BTreeSet::new();
+    let mut wanted: HashMap<Vec<usize>, Vec<(usize, Image)>> = HashMap::new();
     for (number, row) in rows.iter().enumerate() {
         if row.row.operation != Operation::Update || !row.values.contains_key(&table.oid) {
             continue;
@@ -204,18 +203,36 @@ async fn fetch_unchanged(
             .map(|(position, _)| position)
             .collect();
         if !missing.is_empty() {
-            columns.extend(missing);
-            wanted.push((number, image));
+            wanted.entry(missing).or_default().push((number, image));
         }
     }
-    if wanted.is_empty() {
-        return;
+    for (missing, wanted) in wanted {
+        fetch(connections, settings, table, rows, &missing, &wanted).await;
     }
-    let columns: Vec<usize> = columns.into_iter().collect();
+}
+
+/// Fetches these columns of these rows. A later command of the transaction may have changed the row, and handed it on:
+/// everything else that is known of it must be as it was.
+async fn fetch(
+    connections: &Connections,
+    settings: &Settings,
+    table: &Table,
+    rows: &mut [Resolved],
+    columns: &[usize],
+    wanted: &[(usize, Image)],
+) {
+    let mut known = table.key.clone();
+    known.extend((0..table.columns.len()).filter(|position| {
+        let sent = |(_, image): &(usize, Image)| {
+            let column = table.columns.get(*position);
+            column.is_some_and(|column| image.cell(&column.name) != Cell::Missing)
+        };
+        !table.key.contains(position) && wanted.iter().all(sent)
+    }));
     let values: Vec<Vec<Option<String>>> = wanted
         .iter()
         .map(|(_, image)| {
-            let cells = image.values(table, &table.key).unwrap_or_default();
+            let cells = image.values(table, &known).unwrap_or_default();
             cells
                 .into_iter()
                 .map(|cell| match cell {
@@ -232,15 +249,22 @@ async fn fetch_unchanged(
     let xids = literal(&array(xids.iter().map(|xid| Cell::Text(xid))));
     let source = over(
         table,
-        &table.key,
+        &known,
         &values,
         Some(&format!("{xids}::pg_catalog.text[]")),
     );
-    let join: Vec<String> = table
-        .key
+    let join: Vec<String> = known
         .iter()
-        .filter_map(|position| table.columns.get(*position))
-        .map(|column| format!("t.{0} = r.{0}", identifier(&column.name)))
+        .filter_map(|position| Some((position, table.columns.get(*position)?)))
+        .map(|(position, column)| {
+            let name = identifier(&column.name);
+            let (stored, sent) = (format!("t.{name}"), format!("r.{name}"));
+            if table.key.contains(position) {
+                format!("{stored} = {sent}")
+            } else {
+                same_value(&stored, &sent)
+            }
+        })
         .collect();
     // A value of its own that is too large would cut the whole row (§2.14.4), so it stays out.
     let parts: Vec<String> = columns

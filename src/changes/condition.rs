@@ -12,8 +12,9 @@ pub(crate) use super::filter::Key;
 /// Conditions that must all hold. Equal filters are evaluated once.
 #[derive(Debug)]
 pub(crate) struct Filter {
-    /// What the filter is, for equality: column number, type and canonical condition, sorted.
-    identity: Vec<(i16, u32, Condition)>,
+    /// What the filter is, for equality: position, type and canonical condition, sorted. Positions and texts are those of
+    /// one reading of the catalog: what was compiled from another is another filter.
+    identity: Vec<(usize, u32, Condition)>,
     native: Vec<(usize, Native)>,
     asked: Vec<(usize, PostgresFilter)>,
     key: Option<(usize, Vec<Key>)>,
@@ -21,7 +22,7 @@ pub(crate) struct Filter {
 
 impl PartialEq for Filter {
     fn eq(&self, other: &Self) -> bool {
-        self.identity == other.identity
+        self.identity == other.identity && self.asked == other.asked
     }
 }
 
@@ -30,6 +31,7 @@ impl Eq for Filter {}
 impl Hash for Filter {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.identity.hash(state);
+        self.asked.hash(state);
     }
 }
 
@@ -51,7 +53,7 @@ impl Filter {
             };
             filter
                 .identity
-                .push((column.attnum, column.type_oid, condition.clone()));
+                .push((*position, column.type_oid, condition.clone()));
             match filter::compile(condition, column, &table.types)? {
                 Compiled::Native(native) => {
                     let keys = native.index_keys().map(<[Key]>::to_vec);

@@ -7,6 +7,7 @@ mod bad_input;
 mod changes_delivery;
 mod changes_property;
 mod changes_rls;
+mod changes_stale;
 mod changes_support;
 mod clients;
 mod command_line;

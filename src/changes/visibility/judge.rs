@@ -75,19 +75,22 @@ impl Postgres {
                 let Access::Judged(policy) = &ask.view.access else {
                     return None;
                 };
-                let row = match method {
-                    Method::Image => image_row(policy, &ask.image)?,
+                let (row, columns) = match method {
+                    Method::Image => (image_row(policy, &ask.image)?, Vec::new()),
                     Method::Key => key_row(ask, xid)?,
                 };
                 let name_key = match method {
                     Method::Image => format!("i{} {}", policy.id, ask.view.role),
-                    Method::Key => format!("k{} {}", ask.view.table.oid, ask.view.role),
+                    // Rows of which the same columns are known share a statement.
+                    Method::Key => {
+                        format!("k{} {} {columns:?}", ask.view.table.oid, ask.view.role)
+                    }
                 };
                 let index = *known.entry(name_key).or_insert_with(|| {
                     statements.push(Rows {
                         statement: Arc::new(match method {
                             Method::Image => statement::over_images(policy, &ask.view.role),
-                            Method::Key => statement::by_key(&ask.view),
+                            Method::Key => statement::by_key(&ask.view, &columns),
                         }),
                         width: row.len(),
                         rows: Vec::new(),
@@ -278,12 +281,29 @@ fn image_row<'a>(policy: &Policy, image: &'a Image) -> Option<Vec<Cell<'a>>> {
     image.values(&policy.guard, &statement::inputs(policy))
 }
 
-/// Key and transaction of a row as the transaction left it; an old row is not there any more.
-fn key_row<'a>(ask: &'a Ask, xid: &'a str) -> Option<Vec<Cell<'a>>> {
-    if !ask.image.current || ask.view.table.key.is_empty() {
+/// Key, what else is known and selectable, and transaction of a row as the transaction left it, with the columns of
+/// these values; an old row is not there any more. A later command of the transaction may have changed the row: then its
+/// visibility says nothing about what it was before.
+fn key_row<'a>(ask: &'a Ask, xid: &'a str) -> Option<(Vec<Cell<'a>>, Vec<usize>)> {
+    let (view, table) = (&ask.view, &ask.view.table);
+    if !ask.image.current || table.key.is_empty() {
         return None;
     }
-    let mut row = ask.image.values(&ask.view.table, &ask.view.table.key)?;
+    let mut row = ask.image.values(table, &table.key)?;
+    let mut columns = table.key.clone();
+    for (index, column) in table.columns.iter().enumerate() {
+        let selectable = view.selectable.get(index).copied().unwrap_or(false);
+        if !selectable || table.key.contains(&index) {
+            continue;
+        }
+        match ask.image.cell(&column.name) {
+            Cell::Missing => {}
+            cell => {
+                row.push(cell);
+                columns.push(index);
+            }
+        }
+    }
     row.push(Cell::Text(xid));
-    Some(row)
+    Some((row, columns))
 }

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) use connection::{Answer, Connections, Question};
 pub(crate) use judge::Postgres;
-pub(crate) use statement::{array, unnest_of};
+pub(crate) use statement::{array, same_value, unnest_of};
 
 use super::catalog::View;
 use super::image::Image;

@@ -82,33 +82,45 @@ pub(crate) fn over_images(policy: &Policy, role: &str) -> Statement {
     }
 }
 
-/// Looks rows up by key as the audience; an answer counts only while the row is the transaction's. `execute` takes one
-/// array per key column, and one of transaction ids.
-pub(crate) fn by_key(view: &View) -> Statement {
+/// Looks rows up by key as the audience; an answer counts only while the row is the transaction's and a later command of
+/// it has not changed what the role may see. `execute` takes one array per column of `columns`, of which the first are
+/// the key, and one of transaction ids.
+pub(crate) fn by_key(view: &View, columns: &[usize]) -> Statement {
     let table = &view.table;
-    let keys = table.key.len();
+    let width = columns.len();
     let mut conditions = String::from("t.xmin::pg_catalog.text = k.x");
-    for (number, index) in table.key.iter().enumerate() {
-        if let Some(column) = table.columns.get(*index) {
-            let _ = write!(
+    for (number, index) in columns.iter().enumerate() {
+        let Some(column) = table.columns.get(*index) else {
+            continue;
+        };
+        let (name, type_sql) = (identifier(&column.name), column.type_sql());
+        let _ = match number < table.key.len() {
+            true => write!(conditions, " and t.{name} = k.c{number}::{type_sql}"),
+            false => write!(
                 conditions,
-                " and t.{} = k.c{number}::{}",
-                identifier(&column.name),
-                column.type_sql()
-            );
-        }
+                " and {}",
+                same_value(&format!("t.{name}"), &format!("k.c{number}::{type_sql}"))
+            ),
+        };
     }
-    let name = format!("row_{}_{}", table.oid, hex(&view.role));
+    let query = format!(
+        "({}) as select k.o from {} as k({}, x, o) join {} as t on {conditions}",
+        text_arrays(width + 1),
+        unnest(width + 1),
+        numbered("c", width),
+        table.sql()
+    );
+    // The text is in the name because the table may be altered, or another may take its name.
+    let name = format!("row_{}_{}_{}", table.oid, hex(&view.role), hex(&query));
     Statement {
-        prepare: Some(format!(
-            "prepare {name}({}) as select k.o from {} as k({}, x, o) join {} as t on {conditions}",
-            text_arrays(keys + 1),
-            unnest(keys + 1),
-            numbered("c", keys),
-            table.sql()
-        )),
+        prepare: Some(format!("prepare {name}{query}")),
         name,
     }
+}
+
+/// Are two values of one type written alike? Not every type has an equality, and NULL is like NULL.
+pub(crate) fn same_value(one: &str, other: &str) -> String {
+    format!("pg_catalog.format('%L', {one}) = pg_catalog.format('%L', {other})")
 }
 
 /// One step of a message: become the audience and execute. Returns how many statements that are.
