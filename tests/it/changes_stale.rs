@@ -164,3 +164,43 @@ async fn a_row_that_a_later_command_of_the_transaction_handed_on_is_not_told_as_
     assert_eq!(changes.len(), 1, "{changes:?}");
     assert_eq!(changes[0]["record"]["v"], "b");
 }
+
+#[tokio::test]
+async fn what_a_policy_remembers_in_a_setting_is_forgotten_before_the_next_audience() {
+    let setup = "
+        create table public.t (id int primary key, owner uuid);
+        create function public.me() returns uuid language plpgsql as $$
+        begin
+            if coalesce(current_setting('app.me', true), '') = '' then
+                perform set_config('app.me', auth.uid()::text, true);
+            end if;
+            return current_setting('app.me')::uuid;
+        end $$;
+        alter table t enable row level security;
+        create policy own on t for select using (owner = public.me());
+        create table public.mark (id int primary key);";
+    let world = World::new(setup).await;
+    let mut channels = Vec::new();
+    for n in 1..=4 {
+        let mut channel = world
+            .join_all(&authenticated(n), &[table("t"), table("mark")])
+            .await
+            .unwrap();
+        channel.skip_warnings = true;
+        channels.push(channel);
+    }
+    for n in 1..=4 {
+        world
+            .run(&format!("insert into t values ({n}, '{}')", user(n)))
+            .await;
+    }
+    world.run("insert into mark values (1000)").await;
+    for (n, channel) in (1..).zip(&mut channels) {
+        let changes = channel.until(1000).await;
+        let ids: Vec<_> = changes
+            .iter()
+            .map(|data| data["record"]["id"].clone())
+            .collect();
+        assert_eq!(ids, [json!(n)]);
+    }
+}

@@ -1,8 +1,7 @@
 //! The connections that questions run on: a queue, and a few runners that each keep a connection busy.
 //!
-//! A question is a message of several audiences that share role and statement. The runner sends the next message
-//! before the answer of the previous one is there, so a connection never waits for us. If an audience's part fails,
-//! the parts before it stand and those after it are asked again without it.
+//! A question is a message: one transaction of one audience. The runner sends the next message before the answer of
+//! the previous one is there, so a connection never waits for us.
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -21,9 +20,9 @@ use super::statement::{self, Statement};
 use crate::changes::measures;
 use crate::postgres::{self, ConnectOptions};
 
-/// Audiences per message: enough to make the cost of a message small, few enough that messages of one batch occupy all
-/// connections.
-const AUDIENCES_PER_MESSAGE: usize = 24;
+/// Audiences per message. A message is one transaction, and a policy's function may keep what it learned of its user in
+/// a setting of the transaction: two audiences in one transaction could see each other's rows.
+const AUDIENCES_PER_MESSAGE: usize = 1;
 
 /// How Postgres should weigh plans for questions: about few rows, over tables that policies keep in memory, with claims
 /// that are dear to parse. With its defaults it reads a small membership table whole and parses the claims for every row
@@ -104,6 +103,9 @@ struct Shared {
     filled: Notify,
     /// Audiences that ran into the limit, and until when that counts.
     slow: Mutex<HashMap<u64, Instant>>,
+    /// Until when everybody is asked with less patience: somebody just ran into the limit, and those behind have
+    /// waited enough. If they are slow too, it shows soon.
+    hurry: Mutex<Option<Instant>>,
 }
 
 impl Shared {
@@ -122,7 +124,14 @@ impl Shared {
             let mut slow = self.slow.lock();
             slow.retain(|_, until| *until > now);
             slow.insert(audience.id, now + IMPATIENT);
+            *self.hurry.lock() = Some(now + self.limit);
         }
+    }
+
+    fn in_a_hurry(&self) -> bool {
+        self.hurry
+            .lock()
+            .is_some_and(|until| until > Instant::now())
     }
 }
 
@@ -151,6 +160,7 @@ impl Connections {
             queue: Mutex::default(),
             filled: Notify::new(),
             slow: Mutex::default(),
+            hurry: Mutex::default(),
         });
         let runners = (0..count.max(1))
             .map(|_| tokio::spawn(run(shared.clone())))
@@ -347,7 +357,7 @@ async fn carry_out(shared: &Shared, link: &Link, job: Job) -> bool {
     let Job {
         questions,
         deadline,
-        mut impatient,
+        impatient,
         answer,
     } = job;
     let Some(first) = questions.first() else {
@@ -379,14 +389,12 @@ async fn carry_out(shared: &Shared, link: &Link, job: Job) -> bool {
                 }
                 let rest = questions.get(answers.len()..).unwrap_or_default();
                 let before = answers.len();
-                let limit = impatient.then(|| shared.limit / IMPATIENCE);
+                let limit = (impatient || shared.in_a_hurry()).then(|| shared.limit / IMPATIENCE);
                 let asked = exchange(&link.client, rest, limit, &mut answers);
                 match timeout_at(deadline, asked).await {
                     Ok(true) => {
                         if matches!(answers.last(), Some(Answer::Failed)) {
                             shared.note_slow(questions.get(answers.len().saturating_sub(1)));
-                            // Those behind it have waited enough; if they are slow too, it shows soon.
-                            impatient = true;
                         }
                     }
                     // The connection is gone.
