@@ -217,12 +217,6 @@ impl Changes {
         }
     }
 
-    /// Rows of `realtime.messages` and its partitions go to `hook` as they come, in the order of the stream. It must not
-    /// block. Only the first hook counts.
-    pub fn on_message_row(&self, hook: impl Fn(&replication::Change) + Send + Sync + 'static) {
-        let _ = self.state.on_message_row.set(Box::new(hook));
-    }
-
     /// Runs `before` (which pushes the join reply) and subscribes, as one step: no change is delivered earlier than what
     /// `before` pushed, and none that is committed afterwards is missed. `replacing` (a token refresh) ends in the same
     /// step. Then the warnings are pushed.

@@ -14,10 +14,6 @@ use super::plan::{Failure, Plan, Planner, Requested};
 use super::resolve::Resolver;
 use super::visibility::{self, Audience};
 use crate::auth::Claims;
-use crate::replication::Change;
-
-/// What is done with a row of `realtime.messages`. Must not block.
-pub(super) type MessageRowHook = Box<dyn Fn(&Change) + Send + Sync>;
 
 /// How often the catalog is read again because something was refused.
 const REREAD_PAUSE: Duration = Duration::from_millis(100);
@@ -29,8 +25,6 @@ pub(super) struct State {
     pub(super) index: Mutex<Index>,
     pub(super) resolver: Resolver,
     pub(super) judge: Arc<visibility::Postgres>,
-    /// Takes rows of `realtime.messages` and its partitions.
-    pub(super) on_message_row: std::sync::OnceLock<MessageRowHook>,
     /// Somebody was added by a plan of an outdated catalog.
     pub(super) changed: Notify,
     /// Those.
@@ -53,7 +47,6 @@ impl State {
             index: Mutex::default(),
             resolver,
             judge,
-            on_message_row: std::sync::OnceLock::new(),
             changed: Notify::new(),
             outdated: Mutex::default(),
             present: tokio::sync::Mutex::default(),

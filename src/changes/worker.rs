@@ -157,12 +157,6 @@ impl Worker {
             }
             Event::Change(change) => {
                 metrics::counter!(measures::ROWS).increment(1);
-                if &*change.relation.schema == "realtime"
-                    && change.relation.name.starts_with("messages")
-                    && let Some(hook) = self.state.on_message_row.get()
-                {
-                    hook(&change);
-                }
                 // A table that is new to the publication must be in the index before its first row is looked up.
                 self.refresh_if_stale().await;
                 if self.state.index.lock().concerns(change.relation.oid) {

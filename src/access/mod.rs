@@ -1,1 +1,0 @@
-//! Who may read and write a topic.

@@ -1,1 +1,0 @@
-//! What leaves and enters this node.
