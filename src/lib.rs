@@ -5,7 +5,7 @@
 //! 1. Pure, no I/O: [`protocol`], [`auth`], [`pgoutput`], [`changes::filter`], [`changes::record`],
 //!    [`presence::state`].
 //! 2. One resource each: [`postgres`], [`replication`], [`hub`].
-//! 3. Capabilities: [`broadcast`], [`presence`], [`changes`], and the [`doctor`].
+//! 3. Capabilities: [`access`], [`broadcast`], [`presence`], [`changes`], and the [`doctor`].
 //! 4. Doors: [`socket`], [`api`]; and [`app`], which builds everything from a [`config`].
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -15,6 +15,7 @@
 )]
 #![warn(clippy::await_holding_lock)]
 
+pub mod access;
 pub mod api;
 pub mod app;
 pub mod auth;

@@ -20,7 +20,8 @@ use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
 
 pub(crate) use policy::{Access, Policy, Reason};
-pub(crate) use table::{Generated, Table, identifier, literal};
+pub(crate) use crate::postgres::literal;
+pub(crate) use table::{Generated, Table, identifier};
 pub(crate) use view::View;
 
 use crate::postgres::{self, ConnectOptions};
