@@ -19,8 +19,8 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
 
-pub(crate) use policy::{Access, Policy, Reason};
 pub(crate) use crate::postgres::literal;
+pub(crate) use policy::{Access, Policy, Reason};
 pub(crate) use table::{Generated, Table, identifier};
 pub(crate) use view::View;
 
