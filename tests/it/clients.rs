@@ -145,6 +145,11 @@ async fn supabase_js_latest_and_2_39_exchange_broadcasts_and_presence() {
 }
 
 #[tokio::test]
+async fn supabase_js_uses_private_channels_messages_of_the_database_and_replay() {
+    node("private.test.mjs").await;
+}
+
+#[tokio::test]
 async fn phoenix_js_joins_and_talks() {
     node("phoenix.test.mjs").await;
 }
