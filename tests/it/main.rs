@@ -3,6 +3,9 @@
 
 mod support;
 
+mod access_failures;
+mod access_load;
+mod access_replay;
 mod access_rights;
 mod access_support;
 mod bad_input;
