@@ -5,6 +5,7 @@ mod support;
 
 mod access_failures;
 mod access_load;
+mod access_policies;
 mod access_replay;
 mod access_rights;
 mod access_support;
