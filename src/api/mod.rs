@@ -1,5 +1,7 @@
 //! HTTP doors: health, readiness, ping, metrics, and a clear answer where a feature is not there yet.
 
+mod inspector;
+
 use std::sync::Arc;
 
 use axum::Json;
@@ -26,6 +28,8 @@ pub struct Doors {
     pub metrics_keys: ApiKeys,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
+    /// Whether the inspector page is served.
+    pub inspector: bool,
     /// Shown in the health answer.
     pub region: String,
 }
@@ -39,6 +43,11 @@ pub fn router(doors: Doors) -> Router {
         .route("/socket/websocket", any(socket::handle))
         .route("/realtime/v1/websocket", any(socket::handle))
         .with_state(doorway);
+    let inspector = if doors.inspector {
+        inspector::router()
+    } else {
+        Router::new()
+    };
     Router::new()
         .route("/healthcheck", get(|| async { "ok" }))
         .route("/healthz", get(|| async { "ok" }))
@@ -52,6 +61,7 @@ pub fn router(doors: Doors) -> Router {
         .route("/realtime/v1/api/{*rest}", any(not_yet))
         .with_state(Arc::new(doors))
         .merge(sockets)
+        .merge(inspector)
 }
 
 async fn readyz(State(doors): State<Arc<Doors>>) -> Response {
