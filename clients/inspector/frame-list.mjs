@@ -172,11 +172,16 @@ export class FrameList {
     if (to === undefined || this.#shown.length === 0) return
     event.preventDefault()
     const index = Math.min(this.#shown.length - 1, Math.max(0, to))
+    this.#select(this.#shown[index])
+  }
+
+  /** Scrolls as far as needed: the text of a frame takes room from the list. */
+  #reveal(index) {
+    if (index < 0) return
     this.#follow = index === this.#shown.length - 1
     const top = index * ROW
     if (top < this.list.scrollTop) this.list.scrollTop = top
     if (top + ROW > this.list.scrollTop + this.list.clientHeight) this.list.scrollTop = top + ROW - this.list.clientHeight
-    this.#select(this.#shown[index])
   }
 
   #select(frame) {
@@ -190,6 +195,7 @@ export class FrameList {
       const title = `${frame.direction === 'in' ? 'Received' : 'Sent'} ${clock(frame.time)} · ${frame.event} · ${size(frame.size)}`
       say(byId('frame-title'), short(title, 200))
       byId('frame-copy').replaceChildren(copyButton(frame.text ?? text))
+      this.#reveal(this.#shown.indexOf(frame))
     } else {
       this.list.removeAttribute('aria-activedescendant')
     }
