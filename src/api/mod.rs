@@ -1,5 +1,6 @@
 //! HTTP doors: health, readiness, ping, metrics, and a clear answer where a feature is not there yet.
 
+mod channels;
 mod inspector;
 
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub fn router(doors: Doors) -> Router {
         .route("/socket/websocket", any(socket::handle))
         .route("/realtime/v1/websocket", any(socket::handle))
         .with_state(doorway);
+    let channels = channels::router(Arc::clone(&doors.doorway.directory));
     let inspector = if doors.inspector {
         inspector::router()
     } else {
@@ -63,6 +65,7 @@ pub fn router(doors: Doors) -> Router {
         .route("/realtime/v1/api/{*rest}", any(not_yet))
         .with_state(Arc::new(doors))
         .merge(sockets)
+        .merge(channels)
         .merge(inspector)
 }
 

@@ -1,4 +1,5 @@
-//! Unmodified client libraries against the real server: supabase-js (the latest and 2.39), phoenix.js, realtime-py.
+//! Unmodified client libraries against the real server: supabase-js (the latest and 2.39), phoenix.js, realtime-py;
+//! and the inspector page in a browser.
 //!
 //! The tests themselves are in `tests/js` and `tests/py`; they learn from the environment where server
 //! and database are. Missing node or Python is a failure: `make test` installs them or says how. The
@@ -142,6 +143,18 @@ async fn supabase_js_latest_and_2_39_receive_postgres_changes() {
 #[tokio::test]
 async fn supabase_js_latest_and_2_39_exchange_broadcasts_and_presence() {
     node("messages.test.mjs").await;
+}
+
+/// Frames, tokens, presence and explanations: without a browser.
+#[tokio::test]
+async fn the_parts_of_the_inspector_hold() {
+    node("inspector.test.mjs").await;
+}
+
+/// In a real Chromium, which `scripts/ensure chromium` installs.
+#[tokio::test]
+async fn the_inspector_connects_shows_and_explains_in_a_browser() {
+    node("inspector-page.test.mjs").await;
 }
 
 #[tokio::test]

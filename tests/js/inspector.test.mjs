@@ -175,6 +175,10 @@ describe('explanations', () => {
       'Error parsing `filter` params: ["wrong"]', 'Error parsing `select` params: expected a list', 'Column selection is not supported for wildcard subscriptions. Provide',
       'No subscription params provided. Please provide', 'Unable to subscribe to changes with given parameters. Please check Realtime is enabled for the given connect parameters: x',
       'Unable to subscribe to changes with given parameters. An exception happened so please check', '{:error, "Too many database timeouts"}',
+      'No rows of public.todos can be delivered: role anon may not SELECT from it. Grant it with: grant select on public.todos to anon',
+      'No rows of public.todos can be delivered: row level security is enabled and no policy for SELECT applies to role anon',
+      'The connection to the database was lost; changes may be missed until it is back', 'Changes of the database cannot be received: the server is stopping',
+      'Changes may have been missed: the replication slot was lost', 'A change was too large to be read and was left out', 'The database could not be asked: x',
     ]) known('system', message)
   })
 
