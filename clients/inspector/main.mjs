@@ -1,4 +1,4 @@
-// Puts the page together: one client, four views of it.
+// Puts the page together: one client, and the views of it.
 import { ChannelView } from './channel-view.mjs'
 import { Client } from './client.mjs'
 import { ConnectView } from './connect-view.mjs'
@@ -6,6 +6,7 @@ import { byId, eachFrame, h } from './dom.mjs'
 import { FrameList } from './frame-list.mjs'
 import { JoinView } from './join-view.mjs'
 import { REASONS } from './reasons.mjs'
+import { ServerView } from './server-view.mjs'
 
 const client = new Client()
 const connectView = new ConnectView(client)
@@ -16,11 +17,19 @@ new JoinView(client, (channel) => {
   show('channels')
 })
 
+const serverView = new ServerView(() => connectView.role, (topic, isPrivate) => {
+  byId('topic').value = topic
+  byId('private').checked = isPrivate
+  byId('topic').focus()
+})
+
 const draw = eachFrame(() => {
   connectView.draw()
+  serverView.draw()
   channelView.draw()
 })
 client.addEventListener('change', draw)
+byId('token').addEventListener('input', draw)
 client.addEventListener('frame', ({ detail }) => frameList.add(detail))
 setInterval(() => { frameList.tick(); draw() }, 1000)
 draw()

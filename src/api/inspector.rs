@@ -52,6 +52,7 @@ const FILES: &[(&str, &str, &[u8])] = &[
     file!("connect-view.mjs", SCRIPT),
     file!("join-view.mjs", SCRIPT),
     file!("channel-view.mjs", SCRIPT),
+    file!("server-view.mjs", SCRIPT),
     file!("frame-list.mjs", SCRIPT),
 ];
 

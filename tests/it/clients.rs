@@ -113,8 +113,12 @@ async fn python() -> PathBuf {
 }
 
 async fn ground() -> (Server, Database) {
+    ground_with(&[]).await
+}
+
+async fn ground_with(settings: &[(&str, &str)]) -> (Server, Database) {
     let database = Cluster::shared().await.prepared().await;
-    let server = Server::start(&database).await;
+    let server = Server::with(&database, settings).await;
     (server, database)
 }
 
@@ -126,8 +130,12 @@ fn tell_where(command: &mut Command, server: &Server, database: &Database) {
 }
 
 async fn node(file: &str) {
+    node_with(file, &[]).await;
+}
+
+async fn node_with(file: &str, settings: &[(&str, &str)]) {
     node_modules().await;
-    let (server, database) = ground().await;
+    let (server, database) = ground_with(settings).await;
     let mut node = Command::new("node");
     node.args(ARGUMENTS).arg(file).current_dir(folder("js"));
     tell_where(&mut node, &server, &database);
@@ -154,7 +162,12 @@ async fn the_parts_of_the_inspector_hold() {
 /// In a real Chromium, which `scripts/ensure chromium` installs.
 #[tokio::test]
 async fn the_inspector_connects_shows_and_explains_in_a_browser() {
-    node("inspector-page.test.mjs").await;
+    // Refusals are what it is about: they need not be slow.
+    let settings = [
+        ("CONNECT_ERROR_BACKOFF_MS", "50"),
+        ("CHANNEL_ERROR_BACKOFF_MS", "50"),
+    ];
+    node_with("inspector-page.test.mjs", &settings).await;
 }
 
 #[tokio::test]

@@ -137,6 +137,23 @@ describe('what it is for', () => {
     await page.fine()
   })
 
+  test('topics of the server, for service_role alone', async (t) => {
+    const page = await inspector(t)
+    const topic = fresh('listed')
+    await connected(page)
+    assert.equal(await page.isVisible('#server-section'), false)
+    await joined(page, topic)
+    await page.fill('#token', mint({ role: 'service_role' }))
+    await page.click('#server-load')
+    await text(page, '#server-topics', topic)
+    await page.locator('#server-topics button').filter({ hasText: topic }).click()
+    assert.equal(await page.inputValue('#topic'), topic)
+    await page.fill('#token', `${mint({ role: 'service_role' })}x`)
+    await page.click('#server-load')
+    await text(page, '#server-topics', 'HTTP 401')
+    await page.fine()
+  })
+
   test('a lost server is told, and what was joined is joined again', async (t) => {
     const page = await inspector(t)
     await connected(page)
