@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::auth::{ApiKeys, ClaimValidators, Jwks, Keys};
 use crate::postgres::ConnectOptions;
+pub use crate::postgres::IpVersion;
 
 mod address;
 mod database;
@@ -48,8 +49,6 @@ pub struct Config {
 
     /// The tenant's database, from `DATABASE_URL` or `DB_*`. None when none of them is set.
     pub database: Option<ConnectOptions>,
-    /// From `DB_IP_VERSION`; checked as the original does, without effect: every address of the host is tried.
-    pub db_ip_version: Option<IpVersion>,
 
     /// External id of the one tenant, from `SELF_HOST_TENANT_NAME`. Default `realtime-dev`.
     pub tenant: String,
@@ -195,15 +194,6 @@ pub enum LogFormat {
     Pretty,
     /// One JSON object a line.
     Json,
-}
-
-/// An address family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IpVersion {
-    /// `ipv4`
-    V4,
-    /// `ipv6`
-    V6,
 }
 
 /// Text that is never printed.
