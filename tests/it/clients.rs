@@ -23,16 +23,16 @@ use crate::support::token::SECRET;
 const LIMIT: Duration = Duration::from_secs(240);
 
 /// No file may take longer than two minutes.
-const ARGUMENTS: [&str; 3] = ["--test", "--test-reporter=spec", "--test-timeout=120000"];
+pub const ARGUMENTS: [&str; 3] = ["--test", "--test-reporter=spec", "--test-timeout=120000"];
 
-fn folder(name: &str) -> PathBuf {
+pub fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests")
         .join(name)
 }
 
 /// Runs a program to its end; panics with all it said when it fails.
-async fn run(what: &str, command: &mut Command) -> String {
+pub async fn run(what: &str, command: &mut Command) -> String {
     let child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -62,7 +62,7 @@ fn up_to_date(wanted: &Path, stamp: &Path) -> bool {
     }
 }
 
-async fn node_modules() {
+pub async fn node_modules() {
     static READY: OnceCell<()> = OnceCell::const_new();
     READY
         .get_or_init(|| async {

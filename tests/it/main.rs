@@ -35,3 +35,4 @@ mod sql_schema;
 mod sql_signals;
 mod sql_subscription;
 mod sql_takeover;
+mod swap_in;
