@@ -197,3 +197,14 @@ async fn the_python_client_receives_changes_broadcasts_and_presence() {
     let said = run("test_realtime.py", &mut command).await;
     assert!(!said.contains("Ran 0 tests"), "no tests:\n{said}");
 }
+
+#[tokio::test]
+async fn the_compose_file_is_valid_and_fits_the_server() {
+    node_modules().await;
+    let mut node = Command::new("node");
+    node.args(ARGUMENTS)
+        .arg("compose.test.mjs")
+        .current_dir(folder("js"));
+    let said = run("compose.test.mjs", &mut node).await;
+    assert!(!said.contains("tests 0\n"), "no tests:\n{said}");
+}
