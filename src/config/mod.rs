@@ -42,7 +42,8 @@ pub struct Config {
     pub max_header_length: usize,
     /// Connections of this node that are accepted at the same time. Default 16384.
     pub max_connections: usize,
-    /// How long a stop waits for sockets to go, from `DRAIN_SECONDS`. Default 5 s.
+    /// How long a stop takes at most to close the sockets, from `DRAIN_SECONDS`. Default 7 s: `docker stop` kills after 10,
+    /// and up to 2 are for giving slots and locks back.
     pub drain: Duration,
     /// Soft limit of open files to set, capped by the hard limit; none raises it to the hard limit.
     pub rlimit_nofile: Option<u64>,
@@ -131,6 +132,8 @@ pub struct Config {
     pub log_level: tracing::level_filters::LevelFilter,
     /// How it is logged.
     pub log_format: LogFormat,
+    /// No lines about health checks, from `DISABLE_HEALTHCHECK_LOGGING`. Default `false`.
+    pub quiet_health_checks: bool,
     /// Where this node is, for the health answer. Default `us-east-1`.
     pub region: String,
     /// Settings that work but are probably not what was meant; to be logged at start.

@@ -153,6 +153,7 @@ pub(super) fn read(reader: &mut Reader<'_>, purpose: Purpose, now: i64) -> Confi
             &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)],
             LogFormat::default(),
         ),
+        quiet_health_checks: reader.flag("DISABLE_HEALTHCHECK_LOGGING"),
         region: reader.text("REGION"),
         warnings: Vec::new(),
     };

@@ -134,7 +134,7 @@ pub const SETTINGS: &[Setting] = &[
     plain(Listening, "REALTIME_IP_VERSION", Text, "", "ipv4: listen on all interfaces for IPv4 only; ipv6: for both, and fail where there is no IPv6"),
     plain(Listening, "MAX_HEADER_LENGTH", Number, "4096", "Largest value of a request header in bytes"),
     plain(Listening, "MAX_CONNECTIONS", Number, "16384", "Connections accepted at the same time; more wait"),
-    plain(Listening, "DRAIN_SECONDS", Seconds, "5", "How long a stop waits for sockets to close before it ends them"),
+    plain(Listening, "DRAIN_SECONDS", Seconds, "7", "Time over which a stop closes many sockets; docker stop kills after 10"),
     plain(Listening, "RLIMIT_NOFILE", Number, "", "Soft limit of open files; the hard limit when not set"),
 
     hidden(Database, "DATABASE_URL", Text, "The database, postgres://user:password@host:5432/database?sslmode=...; replaces the five variables below"),
@@ -200,6 +200,7 @@ pub const SETTINGS: &[Setting] = &[
 
     plain(Logging, "LOG_LEVEL", Text, "info", "debug, info, warning, error or off"),
     plain(Logging, "LOG_FORMAT", Text, "pretty", "pretty: HH:MM:SS.mmm [level] message; json: one object a line"),
+    plain(Logging, "DISABLE_HEALTHCHECK_LOGGING", Bool, "false", "true: no lines about requests to /healthcheck and /api/tenants/{id}/health, which are logged at debug like all others"),
     plain(Logging, "REGION", Text, "us-east-1", "Where this server is, for the health answer"),
 
     plain(Development, "DOVETAIL_DATA", Path, ".dovetail", "Folder of dovetail dev: its database and keys"),
