@@ -8,6 +8,7 @@ mod connect;
 pub mod embedded;
 pub mod migrate;
 pub mod partitions;
+<<<<<<< HEAD
 mod resolve;
 mod tls;
 mod url;
@@ -16,4 +17,15 @@ pub use connect::{ConnectOptions, Error, RENDERING, TlsMode, connect, connect_wi
 pub use resolve::IpVersion;
 pub(crate) use resolve::reach;
 pub(crate) use tls::{connector as tls_connector, hint as tls_hint};
+=======
+mod quote;
+mod tls;
+mod url;
+
+pub use connect::{
+    ConnectOptions, Error, RENDERING, TlsMode, connect, connect_driven, connect_with,
+};
+pub(crate) use quote::literal;
+pub(crate) use tls::connector as tls_connector;
+>>>>>>> refs/heads/main
 pub use url::UrlError;

@@ -4,6 +4,8 @@
 mod support;
 
 mod addresses;
+mod access_rights;
+mod access_support;
 mod bad_input;
 mod changes_delivery;
 mod changes_property;
