@@ -2,7 +2,9 @@
 //!
 //! Nothing here waits for the database: sockets are served at once, and what needs Postgres says so until it is there.
 
+mod drain;
 mod listen;
+mod requests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use crate::limits::Rates;
 use crate::postgres::ConnectOptions;
 use crate::replication;
 use crate::socket::Doorway;
-use crate::tenant::{self, DatabaseSettings, Limits, SERVICE_RESTART, Tenant};
+use crate::tenant::{self, DatabaseSettings, Limits, Tenant};
 use crate::tenants::Directory;
 
 /// Longest frame or message of a client (protocol.md §1.6).
@@ -71,6 +73,7 @@ pub async fn run(
         inspector: config.inspector,
         region: config.region.clone(),
     });
+    let router = requests::logged(router, config.quiet_health_checks);
     tracing::info!(%address, tenant = %config.tenant, "listening");
     ready(address);
     listen::accept(
@@ -82,33 +85,10 @@ pub async fn run(
     )
     .await;
     draining.cancel();
-    drain(&directory, config.drain).await;
+    drain::drain(&directory, config.drain).await;
     // Gives the slot and the advisory locks back before the process ends.
     let _ = tokio::time::timeout(Duration::from_secs(2), backend.close()).await;
     Ok(())
-}
-
-/// Closes every socket and waits until they are gone, but no longer than `patience`.
-async fn drain(directory: &Directory, patience: Duration) {
-    let tenants = directory.served();
-    let count = || {
-        tenants
-            .iter()
-            .map(|tenant| tenant.sockets.count())
-            .sum::<usize>()
-    };
-    tracing::info!(sockets = count(), "draining");
-    let gone = async {
-        for tenant in &tenants {
-            tenant.sockets.close_all(SERVICE_RESTART);
-        }
-        for tenant in &tenants {
-            tenant.sockets.wait_empty().await;
-        }
-    };
-    if tokio::time::timeout(patience, gone).await.is_err() {
-        tracing::warn!(sockets = count(), "sockets left behind");
-    }
 }
 
 /// The one tenant, as the environment describes it.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
-use super::address::{IP_VERSIONS, listen};
+use super::address::listen;
 use super::reader::{NotUnicode, Reader};
 use super::{
     Config, Deletes, Janitor, Limits, LogFormat, OldRecord, PresenceExcess, Problems, database,
@@ -99,7 +99,6 @@ pub(super) fn read(reader: &mut Reader<'_>, purpose: Purpose, now: i64) -> Confi
         rlimit_nofile: reader.maybe_number("RLIMIT_NOFILE", 64..=u64::MAX),
         inspector: reader.flag("INSPECTOR"),
         database: database::read(reader),
-        db_ip_version: reader.maybe_choice("DB_IP_VERSION", IP_VERSIONS),
         tenant: reader.text("SELF_HOST_TENANT_NAME"),
         tenant_from_host: reader.flag("TENANT_FROM_HOST"),
         limits: limits(reader),
@@ -155,6 +154,7 @@ pub(super) fn read(reader: &mut Reader<'_>, purpose: Purpose, now: i64) -> Confi
             &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)],
             LogFormat::default(),
         ),
+        quiet_health_checks: reader.flag("DISABLE_HEALTHCHECK_LOGGING"),
         region: reader.text("REGION"),
         warnings: Vec::new(),
     };
