@@ -40,7 +40,7 @@ use runner::Shared;
 const TRIES: usize = 10;
 
 /// How questions are asked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Connections to the database, at least one. With two or more, one of them deals with slow policies.
     pub connections: usize,

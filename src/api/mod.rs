@@ -1,5 +1,8 @@
 //! HTTP doors: health, readiness, ping, metrics, and a clear answer where a feature is not there yet.
 
+mod channels;
+mod inspector;
+
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,22 +13,26 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::auth::ApiKeys;
 use crate::socket::{self, Doorway};
+use crate::tenant::Tenant;
 
 /// What the HTTP doors show and ask.
 pub struct Doors {
     /// Where sockets enter.
     pub doorway: Arc<Doorway>,
-    /// Whether the server is ready to serve everything: set once the replication stream is live, cleared at shutdown.
-    pub ready: Box<dyn Fn() -> bool + Send + Sync>,
+    /// Cancelled when the server begins to stop.
+    pub draining: CancellationToken,
     /// Opens the tenant API.
     pub api_keys: ApiKeys,
     /// Opens `/metrics`.
     pub metrics_keys: ApiKeys,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
+    /// Whether the inspector page is served.
+    pub inspector: bool,
     /// Shown in the health answer.
     pub region: String,
 }
@@ -39,6 +46,12 @@ pub fn router(doors: Doors) -> Router {
         .route("/socket/websocket", any(socket::handle))
         .route("/realtime/v1/websocket", any(socket::handle))
         .with_state(doorway);
+    let channels = channels::router(Arc::clone(&doors.doorway.directory));
+    let inspector = if doors.inspector {
+        inspector::router()
+    } else {
+        Router::new()
+    };
     Router::new()
         .route("/healthcheck", get(|| async { "ok" }))
         .route("/healthz", get(|| async { "ok" }))
@@ -52,10 +65,13 @@ pub fn router(doors: Doors) -> Router {
         .route("/realtime/v1/api/{*rest}", any(not_yet))
         .with_state(Arc::new(doors))
         .merge(sockets)
+        .merge(channels)
+        .merge(inspector)
 }
 
 async fn readyz(State(doors): State<Arc<Doors>>) -> Response {
-    if (doors.ready)() {
+    let live = |tenant: &Arc<Tenant>| tenant.opened().is_none_or(|backend| backend.live());
+    if !doors.draining.is_cancelled() && doors.doorway.directory.served().iter().all(live) {
         "ready".into_response()
     } else {
         let reason = "the replication stream is not live yet";
@@ -76,15 +92,15 @@ async fn health(
     if !allowed(&doors.api_keys, &headers) {
         return StatusCode::FORBIDDEN.into_response();
     }
-    if id != doors.doorway.tenant.external_id {
+    let Ok(tenant) = doors.doorway.directory.find(&id).await else {
         return json_response(StatusCode::NOT_FOUND, &json!({ "message": "not found" }));
-    }
-    let connected = (doors.ready)();
+    };
+    let connected = tenant.opened().is_some_and(|backend| backend.live());
     let body = json!({ "data": {
         "healthy": connected,
         "db_connected": connected,
         "replication_connected": connected,
-        "connected_cluster": doors.doorway.registry.count(),
+        "connected_cluster": tenant.sockets.users(),
         "region": doors.region,
         "node": "dovetail",
     }});
@@ -95,7 +111,9 @@ async fn metrics(State(doors): State<Arc<Doors>>, headers: HeaderMap) -> Respons
     if !allowed(&doors.metrics_keys, &headers) {
         return StatusCode::FORBIDDEN.into_response();
     }
-    metrics::gauge!(crate::metrics_names::SOCKETS).set(doors.doorway.registry.count() as f64);
+    let served = doors.doorway.directory.served();
+    let sockets: usize = served.iter().map(|tenant| tenant.sockets.count()).sum();
+    metrics::gauge!(crate::metrics_names::SOCKETS).set(sockets as f64);
     let body = doors.metrics.render();
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
 }

@@ -6,7 +6,10 @@ use tracing::level_filters::LevelFilter;
 
 use super::address::{IP_VERSIONS, listen};
 use super::reader::{NotUnicode, Reader};
-use super::{Config, Deletes, Janitor, Limits, LogFormat, OldRecord, Problems, database, keys};
+use super::{
+    Config, Deletes, Janitor, Limits, LogFormat, OldRecord, PresenceExcess, Problems, database,
+    keys,
+};
 use crate::auth::{ClaimValidators, Jwks};
 
 /// What the settings are read for, which decides what must be there.
@@ -94,11 +97,16 @@ pub(super) fn read(reader: &mut Reader<'_>, purpose: Purpose, now: i64) -> Confi
         max_connections: reader.size("MAX_CONNECTIONS", 1..=10_000_000),
         drain: Duration::from_secs(reader.number("DRAIN_SECONDS", 0..=3600)),
         rlimit_nofile: reader.maybe_number("RLIMIT_NOFILE", 64..=u64::MAX),
+        inspector: reader.flag("INSPECTOR"),
         database: database::read(reader),
         db_ip_version: reader.maybe_choice("DB_IP_VERSION", IP_VERSIONS),
         tenant: reader.text("SELF_HOST_TENANT_NAME"),
         tenant_from_host: reader.flag("TENANT_FROM_HOST"),
         limits: limits(reader),
+        private_only: reader.flag("TENANT_PRIVATE_ONLY"),
+        presence_enabled: reader.flag("TENANT_PRESENCE_ENABLED"),
+        rights_interval: reader.millis("RIGHTS_INTERVAL_MS", 0),
+        access_connections: reader.size("ACCESS_CONNECTIONS", 1..=64),
         api_jwt_secret: reader.secret("API_JWT_SECRET"),
         api_jwt_secret_next: reader.secret("API_JWT_SECRET_NEXT"),
         api_jwt_jwks: jwks(reader),
@@ -176,6 +184,14 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
         max_payload_size_in_kb: reader.number("MAX_PAYLOAD_SIZE_IN_KB", 1..=5000),
         client_presence_max_calls: reader.number("CLIENT_PRESENCE_MAX_CALLS", any),
         client_presence_window: reader.millis("CLIENT_PRESENCE_WINDOW_MS", 1),
+        presence_excess: reader.choice(
+            "PRESENCE_EXCESS",
+            &[
+                ("coalesce", PresenceExcess::Coalesce),
+                ("close", PresenceExcess::Close),
+            ],
+            PresenceExcess::default(),
+        ),
     }
 }
 

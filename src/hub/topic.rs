@@ -8,9 +8,11 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use parking_lot::RwLock;
+use uuid::Uuid;
 
-use super::event::{Event, Frames};
+use super::event::{Event, Frames, Kind};
 use super::member::Member;
+use crate::limits::Meter;
 
 /// Names a topic inside one tenant: public and private are unrelated namespaces (P-062, P-063).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -22,9 +24,27 @@ pub struct TopicKey {
 }
 
 /// All topics of one tenant that have members on this node.
-#[derive(Default)]
 pub struct Hub {
     topics: DashMap<TopicKey, Arc<Topic>, ahash::RandomState>,
+    /// Counts deliveries of broadcasts; members reached while it is exceeded are marked (P-216).
+    events: Arc<Meter>,
+    /// Counts copies of presence differences (protocol.md §6.7).
+    presence_events: Arc<Meter>,
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self::new(Arc::new(Meter::unlimited()), Arc::new(Meter::unlimited()))
+    }
+}
+
+/// Whom a message is not for.
+#[derive(Clone, Copy, Default)]
+struct Except {
+    /// The member that sent it.
+    sender: Option<u64>,
+    /// Those who received this stored message by replay.
+    stored: Option<Uuid>,
 }
 
 #[derive(Default)]
@@ -43,6 +63,15 @@ struct Members {
 }
 
 impl Hub {
+    /// A hub without topics that counts what it delivers.
+    pub fn new(events: Arc<Meter>, presence_events: Arc<Meter>) -> Self {
+        Self {
+            topics: DashMap::default(),
+            events,
+            presence_events,
+        }
+    }
+
     /// Adds a member to a topic. `before` runs while no message can reach the topic: what it queues for the member
     /// (the join reply) precedes every message of the topic, and every message published after it is received.
     pub fn join(
@@ -71,10 +100,53 @@ impl Hub {
 
     /// Sends to every member of the topic except the one with id `except`; returns how many outboxes took it.
     pub fn publish(&self, key: &TopicKey, event: Event<'_>, except: Option<u64>) -> usize {
+        let except = Except {
+            sender: except,
+            stored: None,
+        };
+        self.publish_but(key, event, except)
+    }
+
+    /// Sends a stored message to every member of the topic that did not receive it by replay (P-168).
+    pub fn publish_stored(&self, key: &TopicKey, event: Event<'_>, id: Uuid) -> usize {
+        let except = Except {
+            sender: None,
+            stored: Some(id),
+        };
+        self.publish_but(key, event, except)
+    }
+
+    fn publish_but(&self, key: &TopicKey, event: Event<'_>, except: Except) -> usize {
         let Some(topic) = self.topics.get(key).map(|entry| Arc::clone(&entry)) else {
             return 0;
         };
-        topic.publish(key, event, except)
+        topic.publish(self, key, event, except)
+    }
+
+    /// Sends a message of the server to every member of every topic.
+    pub fn publish_everywhere(&self, event: Event<'_>) {
+        let topics: Vec<(TopicKey, Arc<Topic>)> = self
+            .topics
+            .iter()
+            .map(|entry| (entry.key().clone(), Arc::clone(entry.value())))
+            .collect();
+        for (key, topic) in topics {
+            topic.publish(self, &key, event, Except::default());
+        }
+    }
+
+    /// The topics with members and how many each has.
+    pub fn occupancy(&self) -> Vec<(TopicKey, usize)> {
+        self.topics
+            .iter()
+            .map(|entry| (entry.key().clone(), entry.value().members.read().count))
+            .collect()
+    }
+
+    /// Number of members of a topic.
+    pub fn members(&self, key: &TopicKey) -> usize {
+        let topic = self.topics.get(key).map(|entry| Arc::clone(&entry));
+        topic.map_or(0, |topic| topic.members.read().count)
     }
 
     /// Number of topics with members.
@@ -84,19 +156,37 @@ impl Hub {
 }
 
 impl Topic {
-    fn publish(&self, key: &TopicKey, event: Event<'_>, except: Option<u64>) -> usize {
+    fn publish(&self, hub: &Hub, key: &TopicKey, event: Event<'_>, except: Except) -> usize {
+        let kind = event.kind();
+        let meter = match kind {
+            Kind::Broadcast => Some(&hub.events),
+            Kind::PresenceDiff => Some(&hub.presence_events),
+            Kind::System => None,
+        };
+        let exceeded = kind == Kind::Broadcast && hub.events.exceeded();
+        let payload = match event {
+            Event::Text { payload, .. } => payload,
+            Event::UserBroadcast { .. } | Event::Raw { .. } => &[],
+        };
         let frames = Frames::new(event, &key.topic);
         let members = self.members.read();
         let mut reached = 0;
         for member in members.slots.iter().flatten() {
-            if Some(member.id) == except {
+            if Some(member.id) == except.sender {
                 continue;
             }
-            if let Some(frame) = frames.get(member.version)
-                && member.send(frame.clone())
-            {
+            let frame = || frames.get(member.version).cloned();
+            if member.deliver(kind, except.stored, payload, frame) {
                 reached += 1;
+                // The message that finds the limit exceeded is still delivered (transcript 904).
+                if exceeded {
+                    member.over_limit();
+                }
             }
+        }
+        drop(members);
+        if let Some(meter) = meter {
+            meter.add(reached as u64);
         }
         reached
     }
@@ -140,7 +230,11 @@ pub struct Membership {
 impl Membership {
     /// Sends to the other members of the topic, and to the member itself when `except` is `None`.
     pub fn publish(&self, event: Event<'_>, except: Option<u64>) -> usize {
-        self.topic.publish(&self.key, event, except)
+        let except = Except {
+            sender: except,
+            stored: None,
+        };
+        self.topic.publish(&self.hub, &self.key, event, except)
     }
 
     /// The topic's name.
@@ -171,11 +265,12 @@ impl Drop for Membership {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
-    use crate::hub::{Limits, Outbox};
+    use crate::hub::{Differences, Limits, Outbox};
     use crate::protocol::Version;
+    use bytes::Bytes;
 
     fn key(private: bool) -> TopicKey {
         TopicKey {
@@ -199,7 +294,7 @@ mod tests {
     }
 
     const EVENT: Event<'_> = Event::Text {
-        event: "broadcast",
+        kind: Kind::Broadcast,
         payload: b"{}",
     };
 
@@ -218,6 +313,80 @@ mod tests {
         assert_eq!(a.outbox.queued_bytes(), 0);
         assert!(b.outbox.queued_bytes() > 0);
         assert_eq!(c.outbox.queued_bytes(), 0);
+    }
+
+    fn queued(member: &Member) -> Vec<Bytes> {
+        let mut frames = Vec::new();
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let _ = member.outbox.poll_take(&mut context, &mut frames);
+        frames
+    }
+
+    #[test]
+    fn a_member_receives_only_what_it_may_read() {
+        let hub = Arc::new(Hub::default());
+        let diff = Event::Text {
+            kind: Kind::PresenceDiff,
+            payload: b"{}",
+        };
+        for (broadcast, differences, expected) in [
+            (true, Differences::FanOut, [1, 1]),
+            (true, Differences::None, [1, 0]),
+            (false, Differences::FanOut, [0, 1]),
+            (false, Differences::Pushed, [0, 1]),
+            (false, Differences::None, [0, 0]),
+        ] {
+            let member = member(Version::V2);
+            member.set_rights(broadcast, differences);
+            let place = hub.join(key(true), Arc::clone(&member), || {});
+            let reached = [place.publish(EVENT, None), place.publish(diff, None)];
+            assert_eq!(reached, expected, "{broadcast} {differences:?}");
+            assert_eq!(queued(&member).len(), expected.iter().sum::<usize>());
+        }
+    }
+
+    #[test]
+    fn what_comes_during_a_replay_follows_it_once() {
+        let hub = Arc::new(Hub::default());
+        let member = member(Version::V2);
+        member.hold();
+        let _place = hub.join(key(true), Arc::clone(&member), || {});
+        let (old, new) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        hub.publish_stored(&key(true), EVENT, old);
+        hub.publish_stored(&key(true), EVENT, new);
+        assert_eq!(member.outbox.queued_bytes(), 0);
+        let first = Bytes::from_static(b"reply and replay");
+        member.release(vec![first.clone()], vec![old]);
+        let frames = queued(&member);
+        assert_eq!(
+            frames.len(),
+            2,
+            "the reply, then the message that was not replayed"
+        );
+        assert_eq!(frames[0], first);
+        // For the whole life of the channel.
+        assert_eq!(hub.publish_stored(&key(true), EVENT, old), 0);
+        assert_eq!(hub.publish_stored(&key(true), EVENT, new), 1);
+        assert_eq!(hub.publish(&key(true), EVENT, None), 1);
+    }
+
+    #[test]
+    fn whoever_is_reached_over_the_limit_is_marked_once() {
+        let events = Arc::new(Meter::new(Some(1), std::time::Duration::from_secs(5), 12));
+        let hub = Arc::new(Hub::new(Arc::clone(&events), Arc::new(Meter::unlimited())));
+        let (sender, receiver) = (member(Version::V2), member(Version::V2));
+        let place = hub.join(key(false), Arc::clone(&sender), || {});
+        let _other = hub.join(key(false), Arc::clone(&receiver), || {});
+        for _ in 0..100 {
+            place.publish(EVENT, Some(sender.id));
+        }
+        assert!(!receiver.take_over_limit());
+        events.tick();
+        assert_eq!(place.publish(EVENT, Some(sender.id)), 1);
+        assert!(receiver.take_over_limit());
+        assert!(!receiver.take_over_limit());
+        assert!(!sender.take_over_limit());
+        assert_eq!(events.total(), 101);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod changes_property;
 mod changes_rls;
 mod changes_stale;
 mod changes_support;
+mod channels;
 mod clients;
 mod command_line;
 mod decoders_any_bytes;

@@ -1,0 +1,5 @@
+//! Which tenants there are.
+
+mod directory;
+
+pub use directory::{Directory, NoTenant};
