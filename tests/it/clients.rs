@@ -171,6 +171,11 @@ async fn the_inspector_connects_shows_and_explains_in_a_browser() {
 }
 
 #[tokio::test]
+async fn supabase_js_uses_private_channels_messages_of_the_database_and_replay() {
+    node("private.test.mjs").await;
+}
+
+#[tokio::test]
 async fn phoenix_js_joins_and_talks() {
     node("phoenix.test.mjs").await;
 }

@@ -3,6 +3,10 @@
 
 mod support;
 
+mod access_failures;
+mod access_load;
+mod access_policies;
+mod access_replay;
 mod access_rights;
 mod access_support;
 mod bad_input;
