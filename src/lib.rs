@@ -31,3 +31,4 @@ pub mod protocol;
 pub mod replication;
 pub mod socket;
 pub mod tenant;
+pub mod tenants;

@@ -27,7 +27,7 @@ pub const RENDERING: &[(&str, &str)] = &[
 ];
 
 /// Where a tenant's database is and how to log in.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConnectOptions {
     /// Host name, address, or the directory of a Unix socket (starts with `/`).
     pub host: String,
