@@ -6,7 +6,9 @@ use tracing::level_filters::LevelFilter;
 
 use super::address::{IP_VERSIONS, listen};
 use super::reader::{NotUnicode, Reader};
-use super::{Config, Deletes, Janitor, Limits, LogFormat, OldRecord, Problems, database, keys};
+use super::{
+    Config, Deletes, Janitor, Limits, LogFormat, OldRecord, Problems, database, keys, tenants,
+};
 use crate::auth::{ClaimValidators, Jwks};
 
 /// What the settings are read for, which decides what must be there.
@@ -88,6 +90,7 @@ pub fn environment(name: &str) -> Result<Option<String>, NotUnicode> {
 
 /// Fields are read in the order of the table, which is the order problems are listed in.
 pub(super) fn read(reader: &mut Reader<'_>, purpose: Purpose, now: i64) -> Config {
+    let mut jwks_json = None;
     let mut config = Config {
         listen: listen(reader),
         max_header_length: reader.size("MAX_HEADER_LENGTH", 256..=1_048_576),
@@ -99,9 +102,11 @@ pub(super) fn read(reader: &mut Reader<'_>, purpose: Purpose, now: i64) -> Confi
         tenant: reader.text("SELF_HOST_TENANT_NAME"),
         tenant_from_host: reader.flag("TENANT_FROM_HOST"),
         limits: limits(reader),
+        tenants: tenants::read(reader),
         api_jwt_secret: reader.secret("API_JWT_SECRET"),
         api_jwt_secret_next: reader.secret("API_JWT_SECRET_NEXT"),
-        api_jwt_jwks: jwks(reader),
+        api_jwt_jwks_json: None,
+        api_jwt_jwks: jwks(reader, &mut jwks_json),
         metrics_jwt_secret: reader.secret("METRICS_JWT_SECRET"),
         api_token_blocklist: reader.secrets("API_TOKEN_BLOCKLIST"),
         metrics_token_blocklist: reader.secrets("METRICS_TOKEN_BLOCKLIST"),
@@ -150,6 +155,7 @@ pub(super) fn read(reader: &mut Reader<'_>, purpose: Purpose, now: i64) -> Confi
         region: reader.text("REGION"),
         warnings: Vec::new(),
     };
+    config.api_jwt_jwks_json = jwks_json;
     check_names(reader, &config);
     check_delays(reader, &config);
     if purpose != Purpose::Any && config.database.is_none() {
@@ -179,10 +185,11 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
     }
 }
 
-fn jwks(reader: &mut Reader<'_>) -> Option<Jwks> {
+fn jwks(reader: &mut Reader<'_>, json: &mut Option<serde_json::Value>) -> Option<Jwks> {
     let text = reader.optional("API_JWT_JWKS")?;
     match Jwks::parse(&text) {
         Ok(jwks) => {
+            *json = serde_json::from_str(&text).ok();
             let problems = jwks.problems().into_iter();
             let warnings = problems.map(|problem| format!("API_JWT_JWKS: {problem}"));
             reader.warnings.extend(warnings);

@@ -3,3 +3,6 @@
 pub mod changeset;
 pub mod crypt;
 pub mod record;
+mod schema;
+pub mod seed;
+pub mod store;
