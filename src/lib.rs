@@ -3,9 +3,10 @@
 //! The crate is a house with four floors; a module imports only from floors below its own.
 //!
 //! 1. Pure, no I/O: [`protocol`], [`auth`], [`pgoutput`], [`changes::filter`], [`changes::record`],
-//!    [`presence::state`].
+//!    [`presence::state`], [`limits`].
 //! 2. One resource each: [`postgres`], [`replication`], [`hub`].
-//! 3. Capabilities: [`broadcast`], [`presence`], [`changes`], and the [`doctor`].
+//! 3. Capabilities: [`access`], [`broadcast`], [`presence`], [`changes`], and the [`doctor`]; [`tenant`] ties them
+//!    together, [`tenants`] knows which there are.
 //! 4. Doors: [`socket`], [`api`]; and [`app`], which builds everything from a [`config`].
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -15,6 +16,7 @@
 )]
 #![warn(clippy::await_holding_lock)]
 
+pub mod access;
 pub mod api;
 pub mod app;
 pub mod auth;
@@ -23,6 +25,7 @@ pub mod changes;
 pub mod config;
 pub mod doctor;
 pub mod hub;
+pub mod limits;
 pub mod metrics_names;
 pub mod pgoutput;
 pub mod postgres;

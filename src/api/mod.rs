@@ -10,16 +10,18 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::auth::ApiKeys;
 use crate::socket::{self, Doorway};
+use crate::tenant::Tenant;
 
 /// What the HTTP doors show and ask.
 pub struct Doors {
     /// Where sockets enter.
     pub doorway: Arc<Doorway>,
-    /// Whether the server is ready to serve everything: set once the replication stream is live, cleared at shutdown.
-    pub ready: Box<dyn Fn() -> bool + Send + Sync>,
+    /// Cancelled when the server begins to stop.
+    pub draining: CancellationToken,
     /// Opens the tenant API.
     pub api_keys: ApiKeys,
     /// Opens `/metrics`.
@@ -55,7 +57,8 @@ pub fn router(doors: Doors) -> Router {
 }
 
 async fn readyz(State(doors): State<Arc<Doors>>) -> Response {
-    if (doors.ready)() {
+    let live = |tenant: &Arc<Tenant>| tenant.opened().is_none_or(|backend| backend.live());
+    if !doors.draining.is_cancelled() && doors.doorway.directory.served().iter().all(live) {
         "ready".into_response()
     } else {
         let reason = "the replication stream is not live yet";
@@ -76,15 +79,15 @@ async fn health(
     if !allowed(&doors.api_keys, &headers) {
         return StatusCode::FORBIDDEN.into_response();
     }
-    if id != doors.doorway.tenant.external_id {
+    let Ok(tenant) = doors.doorway.directory.find(&id).await else {
         return json_response(StatusCode::NOT_FOUND, &json!({ "message": "not found" }));
-    }
-    let connected = (doors.ready)();
+    };
+    let connected = tenant.opened().is_some_and(|backend| backend.live());
     let body = json!({ "data": {
         "healthy": connected,
         "db_connected": connected,
         "replication_connected": connected,
-        "connected_cluster": doors.doorway.registry.count(),
+        "connected_cluster": tenant.sockets.users(),
         "region": doors.region,
         "node": "dovetail",
     }});
@@ -95,7 +98,9 @@ async fn metrics(State(doors): State<Arc<Doors>>, headers: HeaderMap) -> Respons
     if !allowed(&doors.metrics_keys, &headers) {
         return StatusCode::FORBIDDEN.into_response();
     }
-    metrics::gauge!(crate::metrics_names::SOCKETS).set(doors.doorway.registry.count() as f64);
+    let served = doors.doorway.directory.served();
+    let sockets: usize = served.iter().map(|tenant| tenant.sockets.count()).sum();
+    metrics::gauge!(crate::metrics_names::SOCKETS).set(sockets as f64);
     let body = doors.metrics.render();
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
 }

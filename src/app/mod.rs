@@ -2,7 +2,6 @@
 //!
 //! Nothing here waits for the database: sockets are served at once, and what needs Postgres says so until it is there.
 
-mod database;
 mod listen;
 
 use std::net::SocketAddr;
@@ -12,17 +11,18 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
+use crate::access;
 use crate::api::{self, Doors};
-use crate::changes::{self, Changes};
+use crate::changes;
 use crate::config::{self, Config};
-use crate::hub::{self, Hub};
-use crate::presence::Presence;
+use crate::hub;
+use crate::limits::Rates;
+use crate::postgres::ConnectOptions;
 use crate::replication;
-use crate::socket::{Doorway, Registry};
-use crate::tenant::{Limits, Tenant};
+use crate::socket::Doorway;
+use crate::tenant::{self, DatabaseSettings, Limits, SERVICE_RESTART, Tenant};
+use crate::tenants::Directory;
 
-/// Close code of a server that goes away; clients reconnect (P-110).
-const SERVICE_RESTART: u16 = 1012;
 /// Longest frame or message of a client (protocol.md §1.6).
 const MAX_FRAME: usize = 5_000_000;
 
@@ -48,45 +48,23 @@ pub async fn run(
     let metrics_handle = metrics.handle();
     let _ = metrics::set_global_recorder(metrics);
 
-    let stop = CancellationToken::new();
-    let maintenance = tokio::spawn(database::maintain(
-        database.clone(),
-        config.janitor.clone(),
-        stop.clone(),
-    ));
-    let mut stream = replication::Settings::new(
+    let tenant = Tenant::new(
         config.tenant.clone(),
-        database.clone(),
-        config.publication.clone(),
-        replication::slot_name(
-            &config.slot_name,
-            config.slot_name_suffix.as_deref(),
-            &config.tenant,
-        ),
+        tenant_settings(&config, database),
+        config.presence_leave_grace,
     );
-    stream.durable = config.slot_durable;
-    let (feed, watch) = replication::start(stream, &stop);
-    let changes = Changes::start(changes_settings(&config), database, feed, watch.clone());
-    let hub = Arc::new(Hub::default());
-    let tenant = Arc::new(Tenant {
-        external_id: config.tenant.clone(),
-        keys: config.client_keys(),
-        limits: limits(&config),
-        presence: Presence::new(Arc::clone(&hub), config.presence_leave_grace),
-        hub,
-        changes,
-    });
-    let registry = Arc::new(Registry::default());
-    let draining = stop.clone();
+    let backend = tenant.backend();
+    let directory = Arc::new(Directory::single(
+        Arc::clone(&tenant),
+        config.tenant_from_host,
+    ));
+    let draining = CancellationToken::new();
     let router = api::router(Doors {
         doorway: Arc::new(Doorway {
-            tenant,
-            tenant_from_host: config.tenant_from_host,
-            registry: Arc::clone(&registry),
+            directory: Arc::clone(&directory),
+            connect_error_backoff: config.connect_error_backoff,
         }),
-        ready: Box::new(move || {
-            matches!(watch.status(), replication::Status::Live { .. }) && !draining.is_cancelled()
-        }),
+        draining: draining.clone(),
         api_keys: config.api_keys(),
         metrics_keys: config.metrics_keys(),
         metrics: metrics_handle,
@@ -102,22 +80,67 @@ pub async fn run(
         shutdown,
     )
     .await;
-    tracing::info!(sockets = registry.count(), "draining");
-    drain(&registry, config.drain).await;
-    stop.cancel();
+    draining.cancel();
+    drain(&directory, config.drain).await;
     // Gives the slot and the advisory locks back before the process ends.
-    let _ = tokio::time::timeout(Duration::from_secs(2), maintenance).await;
+    let _ = tokio::time::timeout(Duration::from_secs(2), backend.close()).await;
     Ok(())
 }
 
 /// Closes every socket and waits until they are gone, but no longer than `patience`.
-async fn drain(registry: &Arc<Registry>, patience: Duration) {
-    registry.close_all(SERVICE_RESTART);
-    if tokio::time::timeout(patience, registry.wait_empty())
-        .await
-        .is_err()
-    {
-        tracing::warn!(sockets = registry.count(), "sockets left behind");
+async fn drain(directory: &Directory, patience: Duration) {
+    let tenants = directory.served();
+    let count = || {
+        tenants
+            .iter()
+            .map(|tenant| tenant.sockets.count())
+            .sum::<usize>()
+    };
+    tracing::info!(sockets = count(), "draining");
+    let gone = async {
+        for tenant in &tenants {
+            tenant.sockets.close_all(SERVICE_RESTART);
+        }
+        for tenant in &tenants {
+            tenant.sockets.wait_empty().await;
+        }
+    };
+    if tokio::time::timeout(patience, gone).await.is_err() {
+        tracing::warn!(sockets = count(), "sockets left behind");
+    }
+}
+
+/// The one tenant, as the environment describes it.
+fn tenant_settings(config: &Config, connect: ConnectOptions) -> tenant::Settings {
+    let limited = |number: u64| Some(number).filter(|number| *number > 0);
+    tenant::Settings {
+        keys: Arc::new(config.client_keys()),
+        limits: limits(config),
+        rates: Rates {
+            joins: limited(config.limits.max_joins_per_second),
+            events: limited(config.limits.max_events_per_second),
+            presence_events: limited(config.limits.max_presence_events_per_second),
+        },
+        max_users: limited(config.limits.max_concurrent_users),
+        suspend: false,
+        private_only: config.private_only,
+        presence_enabled: config.presence_enabled,
+        database: DatabaseSettings {
+            connect,
+            slot: replication::slot_name(
+                &config.slot_name,
+                config.slot_name_suffix.as_deref(),
+                &config.tenant,
+            ),
+            slot_durable: config.slot_durable,
+            changes: changes_settings(config),
+            access: access::Settings {
+                connections: config.access_connections,
+                statement_timeout: config.statement_timeout,
+                ..access::Settings::default()
+            },
+            janitor: config.janitor.clone(),
+        },
     }
 }
 
@@ -131,6 +154,8 @@ fn limits(config: &Config) -> Limits {
         channels_per_client: size(config.limits.max_channels_per_client),
         presence_calls: u32::try_from(config.limits.client_presence_max_calls).unwrap_or(u32::MAX),
         presence_window: config.limits.client_presence_window,
+        presence_excess: config.limits.presence_excess,
+        rights_interval: config.rights_interval,
         channel_error_backoff: config.channel_error_backoff,
         connect_error_backoff: config.connect_error_backoff,
         idle_timeout: config.idle_timeout,

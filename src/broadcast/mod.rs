@@ -2,7 +2,11 @@
 //!
 //! Decides what a push becomes and whether it is within the size limit; publishing is the hub's.
 
-use crate::hub::{Event, Membership};
+mod stored;
+
+pub use stored::Stored;
+
+use crate::hub::{Event, Kind, Membership};
 use crate::protocol::{Payload, size};
 
 /// What became of a broadcast.
@@ -31,7 +35,7 @@ pub fn publish(
                 return Outcome::TooLarge;
             }
             Event::Text {
-                event: "broadcast",
+                kind: Kind::Broadcast,
                 payload: json.as_bytes(),
             }
         }

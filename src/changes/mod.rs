@@ -53,6 +53,19 @@ use worker::Worker;
 /// How long a join waits for the stream to run.
 const LIVE_TIMEOUT: Duration = Duration::from_secs(8);
 
+/// Hears what else comes with the stream. Called on the worker's task, in commit order; must not wait.
+pub trait Listener: Send + Sync + 'static {
+    /// A change of `realtime.messages` or one of its partitions, committed.
+    fn message(&self, change: &replication::Change, begin: &crate::pgoutput::Begin);
+    /// DDL was committed, and other sessions see it.
+    fn catalog_changed(&self);
+}
+
+impl Listener for () {
+    fn message(&self, _: &replication::Change, _: &crate::pgoutput::Begin) {}
+    fn catalog_changed(&self) {}
+}
+
 /// Postgres Changes of one tenant. Stops when the stream does.
 pub struct Changes {
     state: Arc<State>,
@@ -118,6 +131,7 @@ impl Changes {
         options: ConnectOptions,
         feed: Feed,
         watch: Watch,
+        listener: Arc<dyn Listener>,
     ) -> Arc<Self> {
         let catalog = Arc::new(Catalog::new(
             options.clone(),
@@ -136,7 +150,7 @@ impl Changes {
             connections,
         };
         let state = Arc::new(State::new(catalog, resolver, judge));
-        let worker = tokio::spawn(Worker::new(state.clone(), feed).run());
+        let worker = tokio::spawn(Worker::new(state.clone(), feed, listener).run());
         Arc::new(Self {
             state,
             watch,

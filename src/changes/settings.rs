@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Settings of Postgres Changes of one tenant.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Publication whose tables can be subscribed to.
     pub publication: String,

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::Listener;
 use super::index::Views;
 use super::measures;
 use super::record::Operation;
@@ -45,6 +46,9 @@ const EXTENSION: &str = "postgres_changes";
 pub(super) struct Worker {
     state: Arc<State>,
     feed: Feed,
+    listener: Arc<dyn Listener>,
+    /// The present transaction changed the catalog.
+    ddl: bool,
     /// The transaction whose changes are coming.
     transaction: Option<Begin>,
     batch: Batch,
@@ -85,10 +89,12 @@ struct UnderWay {
 }
 
 impl Worker {
-    pub(super) fn new(state: Arc<State>, feed: Feed) -> Self {
+    pub(super) fn new(state: Arc<State>, feed: Feed, listener: Arc<dyn Listener>) -> Self {
         Self {
             state,
             feed,
+            listener,
+            ddl: false,
             transaction: None,
             batch: Batch::default(),
             under_way: VecDeque::new(),
@@ -153,10 +159,24 @@ impl Worker {
             }
             Event::Commit(commit) => {
                 self.batch.confirm = Some(commit.end_lsn);
-                self.transaction = None;
+                let transaction = self.transaction.take();
+                if std::mem::take(&mut self.ddl)
+                    && let Some(begin) = transaction
+                {
+                    self.announce_ddl(begin.xid);
+                }
             }
             Event::Change(change) => {
                 metrics::counter!(measures::ROWS).increment(1);
+                if is_message(&change.relation) {
+                    if let Some(begin) = &self.transaction {
+                        self.listener.message(&change, begin);
+                    }
+                    // Hardly anybody publishes it for Postgres Changes too.
+                    if !self.state.catalog.is_published(change.relation.oid) {
+                        return;
+                    }
+                }
                 // A table that is new to the publication must be in the index before its first row is looked up.
                 self.refresh_if_stale().await;
                 if self.state.index.lock().concerns(change.relation.oid) {
@@ -180,6 +200,7 @@ impl Worker {
             }
             Event::Message(message) => {
                 if &*message.prefix == DDL_PREFIX {
+                    self.ddl = true;
                     self.invalidate().await;
                 }
             }
@@ -191,6 +212,8 @@ impl Worker {
                 self.described.clear();
                 self.announced = None;
                 self.invalidate().await;
+                // What happened while the stream was away is not known.
+                self.listener.catalog_changed();
                 self.lost = None;
                 if std::mem::take(&mut self.told) {
                     self.tell(Status::Ok, "Subscribed to PostgreSQL");
@@ -212,6 +235,22 @@ impl Worker {
                 self.gap(reason);
             }
         }
+    }
+
+    /// Tells the listener of DDL once other sessions see it.
+    fn announce_ddl(&self, xid: u32) {
+        let (state, listener) = (self.state.clone(), Arc::clone(&self.listener));
+        tokio::spawn(async move {
+            let started = Instant::now();
+            let mut pause = Duration::from_millis(1);
+            while started.elapsed() < SETTLING
+                && !state.catalog.shows(&[xid]).await.unwrap_or(false)
+            {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_millis(100));
+            }
+            listener.catalog_changed();
+        });
     }
 
     fn gap(&mut self, reason: GapReason) {
@@ -539,6 +578,19 @@ async fn finished(first: Option<&mut UnderWay>) -> Vec<Resolved> {
             }
         },
     }
+}
+
+/// Whether the relation is `realtime.messages` or one of its daily partitions (postgres.md §1.3.1).
+fn is_message(relation: &Relation) -> bool {
+    &*relation.schema == "realtime"
+        && relation.name.strip_prefix("messages").is_some_and(|day| {
+            day.is_empty()
+                || day.len() == "_2026_08_21".len()
+                    && day.bytes().enumerate().all(|(at, byte)| match at {
+                        0 | 5 | 8 => byte == b'_',
+                        _ => byte.is_ascii_digit(),
+                    })
+        })
 }
 
 async fn until(moment: Option<Instant>) {

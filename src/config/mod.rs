@@ -60,6 +60,15 @@ pub struct Config {
     pub tenant_from_host: bool,
     /// Limits of the tenant.
     pub limits: Limits,
+    /// Public channels cannot be joined, from `TENANT_PRIVATE_ONLY`. Default `false`.
+    pub private_only: bool,
+    /// Every channel takes part in presence, from `TENANT_PRESENCE_ENABLED`. Default `false`.
+    pub presence_enabled: bool,
+    /// How often rights to joined private channels are asked for again, from `RIGHTS_INTERVAL_MS`. Default 60 s; zero
+    /// is never.
+    pub rights_interval: Duration,
+    /// Connections that ask the policies of private channels. Default 2.
+    pub access_connections: usize,
 
     /// Where the tenants come from.
     pub tenants: Tenants,
@@ -139,18 +148,18 @@ pub struct Config {
 /// Limits of a tenant (protocol.md §7.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Sockets with a channel, from `TENANT_MAX_CONCURRENT_USERS`. Default 200.
+    /// Sockets with a channel, from `TENANT_MAX_CONCURRENT_USERS`. Default 0: no limit.
     pub max_concurrent_users: u64,
-    /// Channels of one socket, from `TENANT_MAX_CHANNELS_PER_CLIENT`. Default 100.
+    /// Channels of one socket, from `TENANT_MAX_CHANNELS_PER_CLIENT`. Default 1000.
     pub max_channels_per_client: u64,
-    /// Joins a second on average, from `TENANT_MAX_JOINS_PER_SECOND`. Default 100.
+    /// Joins a second on average, from `TENANT_MAX_JOINS_PER_SECOND`. Default 0: no limit.
     pub max_joins_per_second: u64,
-    /// Events a second on average, from `TENANT_MAX_EVENTS_PER_SECOND`. Default 100.
+    /// Events a second on average, from `TENANT_MAX_EVENTS_PER_SECOND`. Default 0: no limit.
     pub max_events_per_second: u64,
     /// Shown, not enforced, from `TENANT_MAX_BYTES_PER_SECOND`. Default 100000.
     pub max_bytes_per_second: u64,
     /// Presence events a second on average, from `TENANT_MAX_PRESENCE_EVENTS_PER_SECOND` (ours).
-    /// Default 1000.
+    /// Default 0: no limit.
     pub max_presence_events_per_second: u64,
     /// Largest payload in units of 1000 bytes, from `MAX_PAYLOAD_SIZE_IN_KB` (ours). Default 3000.
     pub max_payload_size_in_kb: u64,
@@ -158,6 +167,18 @@ pub struct Limits {
     pub client_presence_max_calls: u64,
     /// Length of that window, from `CLIENT_PRESENCE_WINDOW_MS`. Default 30 s.
     pub client_presence_window: Duration,
+    /// What becomes of a channel that makes more calls, from `PRESENCE_EXCESS` (ours).
+    pub presence_excess: PresenceExcess,
+}
+
+/// What becomes of a channel that makes more presence calls than its window allows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PresenceExcess {
+    /// The last state goes out as soon as the rate allows; only abuse closes the channel.
+    #[default]
+    Coalesce,
+    /// The channel is closed, as in the original.
+    Close,
 }
 
 /// Housekeeping of `realtime.messages` (postgres.md §4.7).

@@ -7,7 +7,8 @@ use tracing::level_filters::LevelFilter;
 use super::address::{IP_VERSIONS, listen};
 use super::reader::{NotUnicode, Reader};
 use super::{
-    Config, Deletes, Janitor, Limits, LogFormat, OldRecord, Problems, database, keys, tenants,
+    Config, Deletes, Janitor, Limits, LogFormat, OldRecord, PresenceExcess, Problems, database,
+    keys, tenants,
 };
 use crate::auth::{ClaimValidators, Jwks};
 
@@ -102,6 +103,10 @@ pub(super) fn read(reader: &mut Reader<'_>, purpose: Purpose, now: i64) -> Confi
         tenant: reader.text("SELF_HOST_TENANT_NAME"),
         tenant_from_host: reader.flag("TENANT_FROM_HOST"),
         limits: limits(reader),
+        private_only: reader.flag("TENANT_PRIVATE_ONLY"),
+        presence_enabled: reader.flag("TENANT_PRESENCE_ENABLED"),
+        rights_interval: reader.millis("RIGHTS_INTERVAL_MS", 0),
+        access_connections: reader.size("ACCESS_CONNECTIONS", 1..=64),
         tenants: tenants::read(reader),
         api_jwt_secret: reader.secret("API_JWT_SECRET"),
         api_jwt_secret_next: reader.secret("API_JWT_SECRET_NEXT"),
@@ -182,6 +187,14 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
         max_payload_size_in_kb: reader.number("MAX_PAYLOAD_SIZE_IN_KB", 1..=5000),
         client_presence_max_calls: reader.number("CLIENT_PRESENCE_MAX_CALLS", any),
         client_presence_window: reader.millis("CLIENT_PRESENCE_WINDOW_MS", 1),
+        presence_excess: reader.choice(
+            "PRESENCE_EXCESS",
+            &[
+                ("coalesce", PresenceExcess::Coalesce),
+                ("close", PresenceExcess::Close),
+            ],
+            PresenceExcess::default(),
+        ),
     }
 }
 

@@ -8,13 +8,34 @@ use serde_json::value::RawValue;
 
 use crate::protocol::{Encoding, Version, encode};
 
+/// What a message is about: decides its event name and which members receive it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A broadcast; members without the right to read broadcasts do not receive it (P-158).
+    Broadcast,
+    /// Who came and who left; for members that take part in presence (protocol.md §6.3).
+    PresenceDiff,
+    /// A message of the server to everybody.
+    System,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Broadcast => "broadcast",
+            Self::PresenceDiff => "presence_diff",
+            Self::System => "system",
+        }
+    }
+}
+
 /// What is published (protocol.md §2.4 says which form reaches whom).
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
     /// A text message; `payload` is JSON text of an object.
     Text {
-        /// Channel event: `broadcast`, `presence_diff`, `system`.
-        event: &'a str,
+        /// What it is about.
+        kind: Kind,
         /// JSON text.
         payload: &'a [u8],
     },
@@ -37,10 +58,20 @@ pub enum Event<'a> {
 }
 
 impl Event<'_> {
+    /// What it is about.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Text { kind, .. } => *kind,
+            Self::UserBroadcast { .. } | Self::Raw { .. } => Kind::Broadcast,
+        }
+    }
+
     /// The frame for a serializer, `None` when receivers of that serializer get nothing.
     pub fn encode(&self, version: Version, topic: &str) -> Option<Bytes> {
         match *self {
-            Self::Text { event, payload } => Some(encode::fan_out(version, topic, event, payload)),
+            Self::Text { kind, payload } => {
+                Some(encode::fan_out(version, topic, kind.name(), payload))
+            }
             Self::UserBroadcast {
                 event,
                 metadata,

@@ -1,12 +1,42 @@
 //! One joined channel as the hub sees it: where its frames go and how they are laid out.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
+use uuid::Uuid;
 
-use super::Outbox;
+use super::{Attention, Kind, Outbox};
 use crate::protocol::{Version, encode};
+
+/// Bits of [`Member::flags`].
+const BROADCAST: u8 = 1;
+const PRESENCE: u8 = 2;
+const PRESENCE_PUSHED: u8 = 4;
+const OVER_LIMIT: u8 = 8;
+const ASIDE: u8 = 16;
+
+/// How a member takes part in presence (protocol.md §6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Differences {
+    /// It receives none.
+    None,
+    /// As everybody else.
+    FanOut,
+    /// As pushes of its own channel: it tracked without having asked for presence at its join.
+    Pushed,
+}
+
+/// What keeps messages from a member for a while, or for ever: only those that asked for a replay have it.
+#[derive(Default)]
+struct Aside {
+    /// Messages that came before the member was ready for them, in order.
+    held: Option<Vec<(Option<Uuid>, Bytes)>>,
+    /// Stored messages that it received by replay and must not receive again (P-168).
+    replayed: Vec<Uuid>,
+}
 
 /// What is needed to send to one joined channel. Shared by everything that delivers to it.
 pub struct Member {
@@ -20,6 +50,8 @@ pub struct Member {
     pub join_ref: Box<str>,
     /// The queue of its socket.
     pub outbox: Arc<Outbox>,
+    flags: AtomicU8,
+    aside: OnceLock<Box<Mutex<Aside>>>,
 }
 
 impl Member {
@@ -32,7 +64,116 @@ impl Member {
             version,
             join_ref: join_ref.into(),
             outbox,
+            flags: AtomicU8::new(BROADCAST | PRESENCE),
+            aside: OnceLock::new(),
         }
+    }
+
+    /// Whether it receives broadcasts, and how it takes part in presence. A new member receives everything.
+    pub fn set_rights(&self, broadcast: bool, differences: Differences) {
+        let presence = match differences {
+            Differences::None => 0,
+            Differences::FanOut => PRESENCE,
+            Differences::Pushed => PRESENCE | PRESENCE_PUSHED,
+        };
+        let rights = presence | if broadcast { BROADCAST } else { 0 };
+        let _ = self
+            .flags
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |flags| {
+                Some(flags & !(BROADCAST | PRESENCE | PRESENCE_PUSHED) | rights)
+            });
+    }
+
+    /// Keeps what is published for it until [`Member::release`]. Before it enters a topic.
+    pub fn hold(&self) {
+        let aside = Aside {
+            held: Some(Vec::new()),
+            replayed: Vec::new(),
+        };
+        if self.aside.set(Box::new(Mutex::new(aside))).is_ok() {
+            self.flags.fetch_or(ASIDE, Ordering::AcqRel);
+        }
+    }
+
+    /// Sends `first`, then what was kept except the stored messages in `replayed`, which it never receives again.
+    pub fn release(&self, first: Vec<Bytes>, replayed: Vec<Uuid>) {
+        let Some(aside) = self.aside.get() else {
+            for frame in first {
+                self.send(frame);
+            }
+            return;
+        };
+        let mut aside = aside.lock();
+        for frame in first {
+            self.send(frame);
+        }
+        for (id, frame) in aside.held.take().unwrap_or_default() {
+            if id.is_none_or(|id| !replayed.contains(&id)) {
+                self.send(frame);
+            }
+        }
+        if replayed.is_empty() {
+            self.flags.fetch_and(!ASIDE, Ordering::AcqRel);
+        }
+        aside.replayed = replayed;
+    }
+
+    /// Whether the tenant's rate was exceeded when something reached this member; asked once.
+    pub fn take_over_limit(&self) -> bool {
+        self.flags.fetch_and(!OVER_LIMIT, Ordering::AcqRel) & OVER_LIMIT != 0
+    }
+
+    /// Marks it as reached while the tenant's rate was exceeded, and wakes its socket.
+    pub(super) fn over_limit(&self) {
+        if self.flags.fetch_or(OVER_LIMIT, Ordering::AcqRel) & OVER_LIMIT == 0 {
+            self.outbox.attend(Attention::OVER_LIMIT);
+        }
+    }
+
+    /// Delivers a published message, if it may receive it. `id` names a stored message; `payload` is that of a text
+    /// message, for members that receive differences as pushes.
+    pub(super) fn deliver(
+        &self,
+        kind: Kind,
+        id: Option<Uuid>,
+        payload: &[u8],
+        frame: impl FnOnce() -> Option<Bytes>,
+    ) -> bool {
+        let flags = self.flags.load(Ordering::Acquire);
+        let frame = match kind {
+            Kind::Broadcast if flags & BROADCAST == 0 => return false,
+            Kind::PresenceDiff if flags & PRESENCE == 0 => return false,
+            Kind::PresenceDiff if flags & PRESENCE_PUSHED != 0 => Some(encode::push(
+                self.version,
+                &self.join_ref,
+                &self.topic,
+                "presence_diff",
+                payload,
+            )),
+            _ => frame(),
+        };
+        let Some(frame) = frame else { return false };
+        if flags & ASIDE == 0 {
+            return self.send(frame);
+        }
+        self.deliver_aside(id, frame)
+    }
+
+    #[cold]
+    fn deliver_aside(&self, id: Option<Uuid>, frame: Bytes) -> bool {
+        let Some(aside) = self.aside.get() else {
+            return self.send(frame);
+        };
+        let mut aside = aside.lock();
+        if let Some(held) = &mut aside.held {
+            held.push((id, frame));
+            return true;
+        }
+        if id.is_some_and(|id| aside.replayed.contains(&id)) {
+            return false;
+        }
+        // Under the lock: what was kept must not be overtaken.
+        self.send(frame)
     }
 
     /// The topic without its leading `realtime:`.

@@ -7,9 +7,11 @@
 mod event;
 mod member;
 mod outbox;
+mod sockets;
 mod topic;
 
-pub use event::Event;
-pub use member::Member;
-pub use outbox::{Closing, Limits, Outbox};
+pub use event::{Event, Kind};
+pub use member::{Differences, Member};
+pub use outbox::{Attention, Closing, Limits, Outbox};
+pub use sockets::{Entry, Sockets};
 pub use topic::{Hub, Membership, TopicKey};

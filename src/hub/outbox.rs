@@ -30,6 +30,27 @@ pub enum Closing {
     Gone,
 }
 
+/// What a socket is asked to look at, by whoever knows that something of it changed. Asking is cheap and never waits;
+/// asking twice is asking once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attention(u8);
+
+impl Attention {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// Members of this socket were reached while the tenant's rate was exceeded ([`super::Member::take_over_limit`]).
+    pub const OVER_LIMIT: Self = Self(1);
+    /// Policies may have changed: rights to private channels must be asked for again.
+    pub const RIGHTS: Self = Self(2);
+    /// The tenant's database is another one: subscriptions must be made again.
+    pub const DATABASE: Self = Self(4);
+
+    /// Whether `other` is part of it.
+    pub fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
 /// See the module.
 pub struct Outbox {
     limits: Limits,
@@ -42,6 +63,9 @@ struct State {
     bytes: usize,
     closing: Option<Closing>,
     writer: Option<Waker>,
+    attention: u8,
+    /// The task that reads from the socket, to be woken for its attention.
+    reader: Option<Waker>,
 }
 
 impl Outbox {
@@ -103,6 +127,34 @@ impl Outbox {
             writer.wake();
         }
         true
+    }
+
+    /// Makes the socket look at something.
+    pub fn attend(&self, attention: Attention) {
+        let mut state = self.state.lock();
+        state.attention |= attention.0;
+        let reader = state.reader.take();
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// What the socket was asked to look at since the last time; pending while that is nothing. For its one reader.
+    pub fn poll_attention(&self, context: &mut Context<'_>) -> Poll<Attention> {
+        let mut state = self.state.lock();
+        if state.attention == 0 {
+            let waker = context.waker();
+            if !state
+                .reader
+                .as_ref()
+                .is_some_and(|old| old.will_wake(waker))
+            {
+                state.reader = Some(waker.clone());
+            }
+            return Poll::Pending;
+        }
+        Poll::Ready(Attention(std::mem::take(&mut state.attention)))
     }
 
     /// Why the outbox is closing, if it is.

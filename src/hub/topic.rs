@@ -8,9 +8,11 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use parking_lot::RwLock;
+use uuid::Uuid;
 
-use super::event::{Event, Frames};
+use super::event::{Event, Frames, Kind};
 use super::member::Member;
+use crate::limits::Meter;
 
 /// Names a topic inside one tenant: public and private are unrelated namespaces (P-062, P-063).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -22,9 +24,27 @@ pub struct TopicKey {
 }
 
 /// All topics of one tenant that have members on this node.
-#[derive(Default)]
 pub struct Hub {
     topics: DashMap<TopicKey, Arc<Topic>, ahash::RandomState>,
+    /// Counts deliveries of broadcasts; members reached while it is exceeded are marked (P-216).
+    events: Arc<Meter>,
+    /// Counts copies of presence differences (protocol.md §6.7).
+    presence_events: Arc<Meter>,
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self::new(Arc::new(Meter::unlimited()), Arc::new(Meter::unlimited()))
+    }
+}
+
+/// Whom a message is not for.
+#[derive(Clone, Copy, Default)]
+struct Except {
+    /// The member that sent it.
+    sender: Option<u64>,
+    /// Those who received this stored message by replay.
+    stored: Option<Uuid>,
 }
 
 #[derive(Default)]
@@ -43,6 +63,15 @@ struct Members {
 }
 
 impl Hub {
+    /// A hub without topics that counts what it delivers.
+    pub fn new(events: Arc<Meter>, presence_events: Arc<Meter>) -> Self {
+        Self {
+            topics: DashMap::default(),
+            events,
+            presence_events,
+        }
+    }
+
     /// Adds a member to a topic. `before` runs while no message can reach the topic: what it queues for the member
     /// (the join reply) precedes every message of the topic, and every message published after it is received.
     pub fn join(
@@ -71,10 +100,53 @@ impl Hub {
 
     /// Sends to every member of the topic except the one with id `except`; returns how many outboxes took it.
     pub fn publish(&self, key: &TopicKey, event: Event<'_>, except: Option<u64>) -> usize {
+        let except = Except {
+            sender: except,
+            stored: None,
+        };
+        self.publish_but(key, event, except)
+    }
+
+    /// Sends a stored message to every member of the topic that did not receive it by replay (P-168).
+    pub fn publish_stored(&self, key: &TopicKey, event: Event<'_>, id: Uuid) -> usize {
+        let except = Except {
+            sender: None,
+            stored: Some(id),
+        };
+        self.publish_but(key, event, except)
+    }
+
+    fn publish_but(&self, key: &TopicKey, event: Event<'_>, except: Except) -> usize {
         let Some(topic) = self.topics.get(key).map(|entry| Arc::clone(&entry)) else {
             return 0;
         };
-        topic.publish(key, event, except)
+        topic.publish(self, key, event, except)
+    }
+
+    /// Sends a message of the server to every member of every topic.
+    pub fn publish_everywhere(&self, event: Event<'_>) {
+        let topics: Vec<(TopicKey, Arc<Topic>)> = self
+            .topics
+            .iter()
+            .map(|entry| (entry.key().clone(), Arc::clone(entry.value())))
+            .collect();
+        for (key, topic) in topics {
+            topic.publish(self, &key, event, Except::default());
+        }
+    }
+
+    /// The topics with members and how many each has.
+    pub fn occupancy(&self) -> Vec<(TopicKey, usize)> {
+        self.topics
+            .iter()
+            .map(|entry| (entry.key().clone(), entry.value().members.read().count))
+            .collect()
+    }
+
+    /// Number of members of a topic.
+    pub fn members(&self, key: &TopicKey) -> usize {
+        let topic = self.topics.get(key).map(|entry| Arc::clone(&entry));
+        topic.map_or(0, |topic| topic.members.read().count)
     }
 
     /// Number of topics with members.
@@ -84,19 +156,37 @@ impl Hub {
 }
 
 impl Topic {
-    fn publish(&self, key: &TopicKey, event: Event<'_>, except: Option<u64>) -> usize {
+    fn publish(&self, hub: &Hub, key: &TopicKey, event: Event<'_>, except: Except) -> usize {
+        let kind = event.kind();
+        let meter = match kind {
+            Kind::Broadcast => Some(&hub.events),
+            Kind::PresenceDiff => Some(&hub.presence_events),
+            Kind::System => None,
+        };
+        let exceeded = kind == Kind::Broadcast && hub.events.exceeded();
+        let payload = match event {
+            Event::Text { payload, .. } => payload,
+            Event::UserBroadcast { .. } | Event::Raw { .. } => &[],
+        };
         let frames = Frames::new(event, &key.topic);
         let members = self.members.read();
         let mut reached = 0;
         for member in members.slots.iter().flatten() {
-            if Some(member.id) == except {
+            if Some(member.id) == except.sender {
                 continue;
             }
-            if let Some(frame) = frames.get(member.version)
-                && member.send(frame.clone())
-            {
+            let frame = || frames.get(member.version).cloned();
+            if member.deliver(kind, except.stored, payload, frame) {
                 reached += 1;
+                // The message that finds the limit exceeded is still delivered (transcript 904).
+                if exceeded {
+                    member.over_limit();
+                }
             }
+        }
+        drop(members);
+        if let Some(meter) = meter {
+            meter.add(reached as u64);
         }
         reached
     }
@@ -140,7 +230,11 @@ pub struct Membership {
 impl Membership {
     /// Sends to the other members of the topic, and to the member itself when `except` is `None`.
     pub fn publish(&self, event: Event<'_>, except: Option<u64>) -> usize {
-        self.topic.publish(&self.key, event, except)
+        let except = Except {
+            sender: except,
+            stored: None,
+        };
+        self.topic.publish(&self.hub, &self.key, event, except)
     }
 
     /// The topic's name.
@@ -199,7 +293,7 @@ mod tests {
     }
 
     const EVENT: Event<'_> = Event::Text {
-        event: "broadcast",
+        kind: Kind::Broadcast,
         payload: b"{}",
     };
 

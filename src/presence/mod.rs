@@ -14,7 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dashmap::DashMap;
 use parking_lot::Mutex;
 
-use crate::hub::{Event, Hub, TopicKey};
+use crate::hub::{Event, Hub, Kind, TopicKey};
 use state::{Diff, Owner, Payload, State};
 
 /// The presence of one tenant on this node.
@@ -118,7 +118,7 @@ impl Presence {
         if let Some(diff) = &diff {
             let json = diff.json();
             let event = Event::Text {
-                event: "presence_diff",
+                kind: Kind::PresenceDiff,
                 payload: json.as_bytes(),
             };
             self.hub.publish(topic, event, None);

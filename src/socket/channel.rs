@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::presence::Calls;
+use super::presence::{Call, Calls, Later, Turn};
+use super::rights::{Pending, next_asking};
 use super::upgrade::unix_now;
-use crate::auth::Claims;
+use crate::access::Rights;
+use crate::auth::{Claims, Keys};
 use crate::broadcast::{self, Outcome};
 use crate::changes::Subscription;
-use crate::hub::{Member, Membership};
+use crate::hub::{Differences, Member, Membership};
 use crate::presence::{Departure, Tracker};
 use crate::protocol::encode::{self, Status};
 use crate::protocol::join::Binding;
@@ -22,7 +24,7 @@ use crate::tenant::Tenant;
 const MAX_RECHECK: Duration = Duration::from_secs(5 * 60);
 
 /// What the connection has to do after an event.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Next {
     /// Nothing.
     Stay,
@@ -30,6 +32,19 @@ pub(super) enum Next {
     Close,
     /// Validate its subscription again, for new claims.
     Resubscribe,
+    /// The message needs rights that are not known yet: ask, then handle it again. `read`: also whether presence may be
+    /// read.
+    AskFirst {
+        /// Ask for that too.
+        read: bool,
+    },
+    /// A new token of a private channel: ask for its rights, then it takes effect.
+    AskForToken {
+        /// The token.
+        token: Box<str>,
+        /// What it says.
+        claims: Arc<Claims>,
+    },
 }
 
 /// See the module.
@@ -43,6 +58,20 @@ pub(super) struct Channel {
     pub(super) token: Box<str>,
     pub(super) claims: Arc<Claims>,
     recheck_at: Instant,
+    /// Whether broadcasts may be read; always on a public channel.
+    reads_broadcast: bool,
+    /// Whether presence may be read; `None` while nobody asked (protocol.md §6.3).
+    pub(super) reads_presence: Option<bool>,
+    /// Presence was asked for at the join, or by the tenant.
+    presence_enabled: bool,
+    /// Rights to write; `None` while nobody asked.
+    pub(super) write: Option<Rights>,
+    /// When rights are asked for again; `None` on a public channel.
+    pub(super) rights_at: Option<Instant>,
+    /// A question whose answer the channel's frames wait for.
+    pub(super) pending: Option<Box<Pending>>,
+    /// A state that goes out as soon as the rate allows.
+    later: Option<(Instant, Later)>,
     tracker: Tracker,
     tracked: bool,
     calls: Calls,
@@ -62,6 +91,9 @@ pub(super) struct Settled {
     pub(super) token: Box<str>,
     pub(super) claims: Arc<Claims>,
     pub(super) bindings: Arc<[Binding]>,
+    /// Rights to read, for a private channel.
+    pub(super) rights: Option<Rights>,
+    pub(super) presence_enabled: bool,
 }
 
 impl Channel {
@@ -77,7 +109,20 @@ impl Channel {
             key: settled.presence_key,
             sub: settled.claims.sub.clone(),
         };
-        Self {
+        let rights_at = settled
+            .rights
+            .and_then(|_| next_asking(tenant.settings().limits.rights_interval));
+        let channel = Self {
+            reads_broadcast: settled.rights.is_none_or(|rights| rights.broadcast),
+            reads_presence: match settled.rights {
+                None => Some(true),
+                Some(rights) => settled.presence_enabled.then_some(rights.presence),
+            },
+            presence_enabled: settled.presence_enabled,
+            write: None,
+            rights_at,
+            pending: None,
+            later: None,
             member,
             membership,
             join_ref: settled.join_ref,
@@ -93,7 +138,45 @@ impl Channel {
             bindings: settled.bindings,
             subscription,
             subscribing: None,
+        };
+        channel.apply_rights();
+        channel
+    }
+
+    /// Whether policies decide what it may do.
+    pub(super) fn is_private(&self) -> bool {
+        self.membership.key().private
+    }
+
+    /// What the member receives follows from what the channel may read (protocol.md §6.3).
+    fn apply_rights(&self) {
+        let differences = match self.reads_presence {
+            Some(true) if !self.is_private() || self.presence_enabled => Differences::FanOut,
+            Some(true) => Differences::Pushed,
+            Some(false) | None => Differences::None,
+        };
+        self.member.set_rights(self.reads_broadcast, differences);
+    }
+
+    /// Whether these rights lack one that it had.
+    pub(super) fn loses(&self, read: Rights) -> bool {
+        self.reads_broadcast && !read.broadcast
+            || self.reads_presence == Some(true) && !read.presence
+    }
+
+    /// The channel may read this from now on.
+    pub(super) fn note_read(&mut self, read: Rights) {
+        self.reads_broadcast = read.broadcast;
+        if self.reads_presence.is_some() {
+            self.reads_presence = Some(read.presence);
         }
+        self.apply_rights();
+    }
+
+    /// Whether it may read presence was found out at its first track.
+    pub(super) fn note_presence_read(&mut self, presence: bool) {
+        self.reads_presence = Some(presence);
+        self.apply_rights();
     }
 
     /// The `join_ref` that close, error and leaves are matched by.
@@ -106,11 +189,16 @@ impl Channel {
         &self.member.join_ref
     }
 
-    pub(super) fn recheck_at(&self) -> Instant {
-        self.recheck_at
+    /// The earliest moment at which something of it must be looked at.
+    pub(super) fn due_at(&self) -> Instant {
+        let later = self.later.as_ref().map(|(at, _)| *at);
+        [self.rights_at, later]
+            .into_iter()
+            .flatten()
+            .fold(self.recheck_at, Instant::min)
     }
 
-    fn reply(&self, message: &Decoded<'_>, status: Status, response: &str) {
+    pub(super) fn reply(&self, message: &Decoded<'_>, status: Status, response: &str) {
         self.member.send(encode::reply(
             self.member.version,
             self.reply_ref(),
@@ -121,9 +209,18 @@ impl Channel {
         ));
     }
 
-    pub(super) fn broadcast(&self, tenant: &Tenant, message: &Decoded<'_>) {
+    pub(super) fn broadcast(&self, tenant: &Tenant, message: &Decoded<'_>) -> Next {
+        if self.is_private() {
+            match self.write {
+                None => return Next::AskFirst { read: false },
+                // Without a word (P-156).
+                Some(write) if !write.broadcast => return Next::Stay,
+                Some(_) => {}
+            }
+        }
         let except = (!self.self_broadcast).then_some(self.member.id);
-        let limit = tenant.limits.payload_bytes;
+        let limit = tenant.settings().limits.payload_bytes;
+        tenant.meters.events.add(1);
         let outcome = broadcast::publish(&self.membership, &message.payload, except, limit);
         match outcome {
             Outcome::Accepted if self.ack => self.reply(message, Status::Ok, "{}"),
@@ -133,10 +230,10 @@ impl Channel {
             }
             Outcome::Accepted | Outcome::TooLarge | Outcome::Dropped => {}
         }
+        Next::Stay
     }
 
     pub(super) fn presence(&mut self, tenant: &Tenant, message: &Decoded<'_>) -> Next {
-        use super::presence::Call;
         let call = match &message.payload {
             Payload::Json(json) => Call::parse(json),
             Payload::Binary(_) | Payload::UserBroadcast { .. } => Call::Nothing,
@@ -145,38 +242,94 @@ impl Channel {
             self.reply(message, Status::Ok, "{}");
             return Next::Stay;
         }
-        if !self.calls.allow(&tenant.limits) {
+        let tracks = matches!(call, Call::Track(Some(_)));
+        if tracks && self.is_private() && (self.write.is_none() || self.reads_presence.is_none()) {
+            return Next::AskFirst {
+                read: self.reads_presence.is_none(),
+            };
+        }
+        let turn = self.calls.take(&tenant.settings().limits);
+        if turn == Turn::Excess {
             return self.fail("Client presence rate limit exceeded");
         }
-        let topic = self.membership.key();
-        match call {
+        let change = match call {
             Call::Track(None) => {
                 let reason = r#"{"reason":"Presence track payload must be a map"}"#;
                 self.reply(message, Status::Error, reason);
+                return Next::Stay;
+            }
+            Call::Track(Some(_))
+                if self.is_private() && !self.write.is_some_and(|write| write.presence) =>
+            {
+                self.reply(message, Status::Error, "{}");
+                return Next::Stay;
             }
             Call::Track(Some(payload)) => {
-                if !crate::protocol::size::json_fits(&payload.text, tenant.limits.payload_bytes) {
+                let limit = tenant.settings().limits.payload_bytes;
+                if !crate::protocol::size::json_fits(&payload.text, limit) {
                     return self.fail("Track message size exceeded");
                 }
-                self.presence.track(topic, &self.tracker, payload.parsed);
-                self.tracked = true;
-                self.reply(message, Status::Ok, "{}");
+                Later::Track(payload.parsed)
             }
-            Call::Untrack => {
-                self.presence.untrack(topic, &self.tracker);
-                self.tracked = false;
-                self.reply(message, Status::Ok, "{}");
-            }
+            Call::Untrack => Later::Untrack,
             Call::Unknown => {
                 tracing::debug!(code = "UnknownPresenceEvent", "presence event refused");
                 self.reply(message, Status::Error, "{}");
+                return Next::Stay;
             }
-            Call::Nothing => {}
+            Call::Nothing => return Next::Stay,
+        };
+        match turn {
+            Turn::Later(at) => self.later = Some((at, change)),
+            Turn::Now | Turn::Excess => {
+                self.later = None;
+                if let Next::Close = self.change_presence(tenant, change) {
+                    return Next::Close;
+                }
+            }
+        }
+        self.reply(message, Status::Ok, "{}");
+        Next::Stay
+    }
+
+    /// What waited for the rate goes out.
+    pub(super) fn presence_due(&mut self, tenant: &Tenant, now: Instant) -> Next {
+        match self.later.take_if(|(at, _)| *at <= now) {
+            Some((_, change)) => {
+                self.calls.applied();
+                self.change_presence(tenant, change)
+            }
+            None => Next::Stay,
+        }
+    }
+
+    fn change_presence(&mut self, tenant: &Tenant, change: Later) -> Next {
+        let topic = self.membership.key();
+        match change {
+            Later::Track(payload) => {
+                let meter = &tenant.meters.presence_events;
+                if self.presence.is_tracked_as(topic, &self.tracker, &payload) {
+                    return Next::Stay;
+                }
+                if meter.exceeded() {
+                    return self.fail("Too many presence messages per second");
+                }
+                if self.presence.track(topic, &self.tracker, payload) {
+                    meter.add(1);
+                }
+                self.tracked = true;
+            }
+            Later::Untrack => {
+                if self.presence.untrack(topic, &self.tracker) {
+                    tenant.meters.presence_events.add(1);
+                }
+                self.tracked = false;
+            }
         }
         Next::Stay
     }
 
-    pub(super) fn access_token(&mut self, tenant: &Tenant, message: &Decoded<'_>) -> Next {
+    pub(super) fn access_token(&mut self, keys: &Keys, message: &Decoded<'_>) -> Next {
         let Payload::Json(json) = message.payload else {
             return Next::Stay;
         };
@@ -187,12 +340,13 @@ impl Channel {
         if token.starts_with("sb_") || token == &*self.token {
             return Next::Stay;
         }
-        match tenant.keys.verify(token, unix_now()) {
+        match keys.verify(token, unix_now()) {
+            Ok(claims) if self.is_private() => Next::AskForToken {
+                token: token.into(),
+                claims,
+            },
             Ok(claims) => {
-                self.token = token.into();
-                self.recheck_at = next_recheck(&claims);
-                self.tracker.sub = claims.sub.clone();
-                self.claims = claims;
+                self.take_token(token.into(), claims);
                 if self.bindings.is_empty() {
                     Next::Stay
                 } else {
@@ -206,17 +360,25 @@ impl Channel {
         }
     }
 
-    /// Looks at the token again; `false` when the channel must be closed (it has said why).
-    pub(super) fn recheck(&mut self, tenant: &Tenant) -> bool {
-        match tenant.keys.verify(&self.token, unix_now()) {
+    /// Lets a token that was accepted take effect.
+    pub(super) fn take_token(&mut self, token: Box<str>, claims: Arc<Claims>) {
+        self.token = token;
+        self.recheck_at = next_recheck(&claims);
+        self.tracker.sub = claims.sub.clone();
+        self.claims = claims;
+    }
+
+    /// Looks at the token again when it is time.
+    pub(super) fn recheck(&mut self, keys: &Keys, now: Instant) -> Next {
+        if self.recheck_at > now {
+            return Next::Stay;
+        }
+        match keys.verify(&self.token, unix_now()) {
             Ok(claims) => {
                 self.recheck_at = next_recheck(&claims);
-                true
+                Next::Stay
             }
-            Err(error) => {
-                self.fail(&error.refresh_message());
-                false
-            }
+            Err(error) => self.fail(&error.refresh_message()),
         }
     }
 

@@ -14,11 +14,11 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::Instant;
 
-use super::channel::Channel;
+use super::channel::{Channel, Next};
 use super::mailbox::{Mailbox, Notice};
-use super::registry::Registry;
 use super::writer;
-use crate::hub::{Closing, Outbox};
+use crate::auth::Keys;
+use crate::hub::{Attention, Closing, Entry, Outbox};
 use crate::presence::Departure;
 use crate::protocol::encode::{self, Status};
 use crate::protocol::message::NULL;
@@ -42,8 +42,9 @@ pub(super) struct Peer {
     /// The token accepted at connect; joins without one use it.
     pub(super) token: String,
     /// JSON object of the `x-` headers, for policies.
-    #[allow(dead_code, reason = "policies of private channels will read it")]
-    pub(super) headers: Box<str>,
+    pub(super) headers: Arc<str>,
+    /// The keys of the tenant when the socket connected; a change of them ends the socket (protocol.md §9.5).
+    pub(super) keys: Arc<Keys>,
 }
 
 /// State of one topic of this socket.
@@ -67,13 +68,15 @@ pub(super) struct Connection {
     pub(super) tenant: Arc<Tenant>,
     pub(super) version: Version,
     pub(super) peer: Peer,
+    /// Its place among the sockets of the tenant.
+    pub(super) entry: Entry,
     pub(super) outbox: Arc<Outbox>,
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) channels: HashMap<Arc<str>, Slot, ahash::RandomState>,
     /// Next number for an attempt whose outcome comes through the mailbox.
     pub(super) next_ticket: u64,
-    /// Bytes waiting behind joins.
-    waiting_bytes: usize,
+    /// Bytes waiting behind joins and questions.
+    pub(super) waiting_bytes: usize,
     /// Joins whose error waits for its delay.
     pub(super) failing_joins: usize,
     last_heard: Instant,
@@ -90,14 +93,13 @@ pub(super) async fn run(
     stream: TcpStream,
     received: Bytes,
     tenant: Arc<Tenant>,
-    registry: &Arc<Registry>,
     version: Version,
     peer: Peer,
 ) {
     let (reader, writer) = stream.into_split();
-    let outbox = Arc::new(Outbox::new(tenant.limits.outbox));
+    let outbox = Arc::new(Outbox::new(tenant.settings().limits.outbox));
     let mailbox = Arc::new(Mailbox::default());
-    let _entry = registry.enter(Arc::clone(&outbox));
+    let entry = tenant.sockets.enter(Arc::clone(&outbox));
     tokio::spawn(writer::run(
         writer,
         Arc::clone(&outbox),
@@ -107,6 +109,7 @@ pub(super) async fn run(
         tenant,
         version,
         peer,
+        entry,
         outbox,
         mailbox,
         channels: HashMap::default(),
@@ -166,7 +169,7 @@ impl Connection {
     }
 
     async fn work(&mut self, reader: &OwnedReadHalf, received: Bytes) -> End {
-        let mut decoder = Decoder::new(self.tenant.limits.frame_bytes);
+        let mut decoder = Decoder::new(self.tenant.settings().limits.frame_bytes);
         let mut buffer = BytesMut::from(received);
         if let Err(end) = self.take_frames(&mut decoder, &mut buffer) {
             return end;
@@ -201,6 +204,9 @@ impl Connection {
                         }
                         self.notice(notice);
                     }
+                }
+                attention = poll_fn(|context| self.outbox.poll_attention(context)) => {
+                    self.attend(attention);
                 }
                 () = clock.as_mut() => {
                     if let Some(end) = self.tick() {
@@ -259,14 +265,49 @@ impl Connection {
         }
     }
 
-    /// Handles one frame of the client.
-    pub(super) fn frame(&mut self, binary: bool, frame: &[u8]) {
-        let decoded = if binary {
+    /// Looks at what somebody said has changed.
+    fn attend(&mut self, attention: Attention) {
+        if attention.has(Attention::OVER_LIMIT) {
+            let over: Vec<Arc<str>> = self
+                .channels
+                .iter()
+                .filter(|(_, slot)| {
+                    matches!(slot, Slot::Joined(channel) if channel.member.take_over_limit())
+                })
+                .map(|(topic, _)| Arc::clone(topic))
+                .collect();
+            for topic in over {
+                if let Some(Slot::Joined(channel)) = self.channels.get(&topic) {
+                    channel
+                        .member
+                        .system("system", Status::Error, "Too many messages per second");
+                }
+                self.close_channel(&topic);
+            }
+        }
+        if attention.has(Attention::RIGHTS) {
+            self.ask_again_for_all();
+        }
+        if attention.has(Attention::DATABASE) {
+            self.resubscribe_all();
+        }
+    }
+
+    pub(super) fn decode<'a>(
+        &self,
+        binary: bool,
+        frame: &'a [u8],
+    ) -> Result<Decoded<'a>, protocol::Malformed> {
+        if binary {
             protocol::decode_binary(self.version, frame)
         } else {
             protocol::decode_text(self.version, frame)
-        };
-        let message = match decoded {
+        }
+    }
+
+    /// Handles one frame of the client.
+    pub(super) fn frame(&mut self, binary: bool, frame: &[u8]) {
+        let message = match self.decode(binary, frame) {
             Ok(message) => message,
             Err(malformed) => {
                 tracing::debug!(code = %malformed, "frame dropped");
@@ -277,18 +318,23 @@ impl Connection {
             self.reply(NULL, &message.reference, &message.topic, Status::Ok, "{}");
             return;
         }
-        // Behind a join on its way everything of its topic waits, in order.
-        if let Some(Slot::Joining(joining)) = self.channels.get_mut(message.topic.as_ref()) {
+        // Behind a join on its way, or a question about rights, everything of its topic waits, in order.
+        let waiting = match self.channels.get_mut(message.topic.as_ref()) {
+            Some(Slot::Joining(joining)) => Some(&mut joining.waiting),
+            Some(Slot::Joined(channel)) => {
+                channel.pending.as_mut().map(|pending| &mut pending.waiting)
+            }
+            None => None,
+        };
+        if let Some(waiting) = waiting {
             self.waiting_bytes += frame.len();
-            joining
-                .waiting
-                .push_back((binary, Bytes::copy_from_slice(frame)));
+            waiting.push_back((binary, Bytes::copy_from_slice(frame)));
             return;
         }
         match message.event.as_ref() {
             "phx_join" if message.topic.starts_with("realtime:") => self.join(&message),
             "phx_leave" => self.leave(&message),
-            _ => self.channel_event(&message),
+            _ => self.channel_event(&message, binary, frame),
         }
     }
 
@@ -313,7 +359,7 @@ impl Connection {
         );
     }
 
-    fn channel_event(&mut self, message: &Decoded<'_>) {
+    fn channel_event(&mut self, message: &Decoded<'_>, binary: bool, frame: &[u8]) {
         let topic = message.topic.as_ref();
         let Some(Slot::Joined(channel)) = self.channels.get_mut(topic) else {
             let reason = r#"{"reason":"unmatched topic"}"#;
@@ -321,34 +367,38 @@ impl Connection {
             return;
         };
         let next = match message.event.as_ref() {
-            "broadcast" => {
-                channel.broadcast(&self.tenant, message);
-                super::channel::Next::Stay
-            }
+            "broadcast" => channel.broadcast(&self.tenant, message),
             "presence" => channel.presence(&self.tenant, message),
-            "access_token" => {
-                let next = channel.access_token(&self.tenant, message);
-                let recheck = channel.recheck_at();
-                self.note_recheck(recheck);
-                next
+            "access_token" => channel.access_token(&self.peer.keys, message),
+            // Unknown events are not answered (P-103), but counted.
+            _ => {
+                self.tenant.meters.events.add(1);
+                Next::Stay
             }
-            // Unknown events are not answered (P-103).
-            _ => super::channel::Next::Stay,
         };
+        let due = channel.due_at();
+        self.note_recheck(due);
         match next {
-            super::channel::Next::Stay => {}
-            super::channel::Next::Close => self.close_channel(topic),
-            super::channel::Next::Resubscribe => self.resubscribe(topic),
+            Next::Stay => {}
+            Next::Close => self.close_channel(topic),
+            Next::Resubscribe => self.resubscribe(topic),
+            Next::AskFirst { read } => self.ask_for_frame(topic, binary, frame, read),
+            Next::AskForToken { token, claims } => self.ask_for_token(topic, token, claims),
         }
     }
 
     /// Ends a joined channel in an orderly way and says so.
     pub(super) fn close_channel(&mut self, topic: &str) {
-        if let Some(Slot::Joined(channel)) = self.channels.remove(topic) {
+        if let Some(Slot::Joined(mut channel)) = self.channels.remove(topic) {
             let close = encode::close(self.version, channel.join_ref(), topic);
+            let pending = channel.pending.take();
             channel.end(Departure::Orderly);
             self.outbox.push(close);
             self.note_channels();
+            // What waited finds the channel gone, and is answered so.
+            if let Some(pending) = pending {
+                self.resume(pending.waiting);
+            }
         }
     }
 
@@ -385,9 +435,10 @@ impl Connection {
     }
 
     fn next_deadline(&self) -> Instant {
-        let mut deadline = self.last_heard + self.tenant.limits.idle_timeout;
+        let settings = self.tenant.settings();
+        let mut deadline = self.last_heard + settings.limits.idle_timeout;
         if let Some(since) = self.channelless_since {
-            deadline = deadline.min(since + self.tenant.limits.no_channel_timeout);
+            deadline = deadline.min(since + settings.limits.no_channel_timeout);
         }
         if let Some(recheck) = self.recheck_at {
             deadline = deadline.min(recheck);
@@ -403,34 +454,39 @@ impl Connection {
     /// The next deadline has come.
     fn tick(&mut self) -> Option<End> {
         let now = Instant::now();
-        if now >= self.last_heard + self.tenant.limits.idle_timeout {
+        let limits = self.tenant.settings_now();
+        let limits = &limits.limits;
+        if now >= self.last_heard + limits.idle_timeout {
             return Some(End::Close(1000));
         }
         if let Some(since) = self.channelless_since
-            && now >= since + self.tenant.limits.no_channel_timeout
+            && now >= since + limits.no_channel_timeout
         {
             return Some(End::Close(SWEPT));
         }
         let due: Vec<Arc<str>> = self
             .channels
             .iter()
-            .filter(
-                |(_, slot)| matches!(slot, Slot::Joined(channel) if channel.recheck_at() <= now),
-            )
+            .filter(|(_, slot)| matches!(slot, Slot::Joined(channel) if channel.due_at() <= now))
             .map(|(topic, _)| Arc::clone(topic))
             .collect();
         for topic in due {
-            if let Some(Slot::Joined(channel)) = self.channels.get_mut(&topic)
-                && !channel.recheck(&self.tenant)
+            let Some(Slot::Joined(channel)) = self.channels.get_mut(&topic) else {
+                continue;
+            };
+            if matches!(channel.recheck(&self.peer.keys, now), Next::Close)
+                || matches!(channel.presence_due(&self.tenant, now), Next::Close)
             {
                 self.close_channel(&topic);
+            } else if channel.rights_at.is_some_and(|at| at <= now) {
+                self.ask_again(&topic);
             }
         }
         self.recheck_at = self
             .channels
             .values()
             .filter_map(|slot| match slot {
-                Slot::Joined(channel) => Some(channel.recheck_at()),
+                Slot::Joined(channel) => Some(channel.due_at()),
                 Slot::Joining(_) => None,
             })
             .min();

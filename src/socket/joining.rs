@@ -4,24 +4,32 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::channel::{Channel, Settled, reply_ref};
 use super::connection::{Connection, Joining, Slot};
 use super::mailbox::Notice;
+use super::settle::{self, Settlement};
 use super::upgrade::unix_now;
+use crate::access::Subject;
 use crate::auth::Claims;
-use crate::changes::{Entry, Prepared, Refused};
-use crate::hub::{Member, TopicKey};
+use crate::hub::{Closing, Differences, Member, TopicKey};
 use crate::presence::Departure;
 use crate::protocol::encode::{self, Status};
-use crate::protocol::join::{self, Binding, Join, TokenChoice};
+use crate::protocol::join::{self, Join, TokenChoice};
 use crate::protocol::{Decoded, Payload};
+use crate::replication;
 
 /// The extension of system messages about Postgres Changes.
-const POSTGRES_CHANGES: &str = "postgres_changes";
+pub(super) const POSTGRES_CHANGES: &str = "postgres_changes";
 /// Sent when a subscription is live (G-116).
-const SUBSCRIBED: &str = "Subscribed to PostgreSQL";
-/// A failed subscription is tried again after 5 to 10 s (postgres.md §2.7).
-const RETRY: Duration = Duration::from_secs(5);
+pub(super) const SUBSCRIBED: &str = "Subscribed to PostgreSQL";
+/// Sent when broadcasts from the database flow (P-079).
+const REPLICATION_LIVE: &str = "Replication connection established";
+/// How long a channel that asked for that waits for it.
+const REPLICATION_TIMEOUT: Duration = Duration::from_secs(60);
+/// Close code of a socket whose tenant joins too often (protocol.md §4 row 7).
+const TOO_MANY_JOINS: u16 = 1001;
 
 /// Longest topic in bytes. The original has no limit; ours keeps a socket's channels within bounded memory.
 const MAX_TOPIC: usize = 16 * 1024;
@@ -41,6 +49,32 @@ struct Accepted {
     join: Join,
     token: Box<str>,
     claims: Arc<Claims>,
+    /// Presence was asked for, here or by the tenant (P-201).
+    presence_enabled: bool,
+    member: Arc<Member>,
+    key: TopicKey,
+}
+
+/// Why a join is refused.
+struct Refusal {
+    reason: String,
+    /// Close the socket with this code after the reply.
+    close: Option<u16>,
+}
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        Self {
+            reason,
+            close: None,
+        }
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(reason: &str) -> Self {
+        reason.to_owned().into()
+    }
 }
 
 impl Connection {
@@ -63,35 +97,17 @@ impl Connection {
             accepted: None,
         };
         match self.check_join(&topic, message) {
-            Ok(accepted) if accepted.join.postgres_changes.is_empty() => {
+            Ok(accepted) if !accepted.join.private && accepted.join.postgres_changes.is_empty() => {
                 request.accepted = Some(accepted);
-                self.complete(topic, request, None, VecDeque::new());
+                let nothing = Settlement::default();
+                self.complete(topic, request, nothing, VecDeque::new());
                 return;
             }
             Ok(accepted) => {
-                self.prepare(
-                    ticket,
-                    Arc::clone(&topic),
-                    &accepted.join.postgres_changes,
-                    Arc::clone(&accepted.claims),
-                );
+                self.settle(ticket, Arc::clone(&topic), &accepted);
                 request.accepted = Some(accepted);
             }
-            Err(reason) => {
-                tracing::debug!(%reason, "join refused");
-                self.failing_joins += 1;
-                let mailbox = Arc::clone(&self.mailbox);
-                let (topic, backoff) =
-                    (Arc::clone(&topic), self.tenant.limits.channel_error_backoff);
-                tokio::spawn(async move {
-                    tokio::time::sleep(backoff).await;
-                    mailbox.send(Notice::JoinFailed {
-                        ticket,
-                        topic,
-                        reason,
-                    });
-                });
-            }
+            Err(refusal) => self.refuse_later(ticket, Arc::clone(&topic), refusal),
         }
         let joining = Joining {
             ticket,
@@ -103,102 +119,186 @@ impl Connection {
         self.channelless_since = None;
     }
 
-    fn ticket(&mut self) -> u64 {
+    /// Answers a refused join after the delay.
+    fn refuse_later(&mut self, ticket: u64, topic: Arc<str>, refusal: Refusal) {
+        tracing::debug!(reason = %refusal.reason, "join refused");
+        self.failing_joins += 1;
+        let mailbox = Arc::clone(&self.mailbox);
+        let backoff = self.tenant.settings().limits.channel_error_backoff;
+        tokio::spawn(async move {
+            tokio::time::sleep(backoff).await;
+            mailbox.send(Notice::JoinFailed {
+                ticket,
+                topic,
+                reason: refusal.reason,
+                close: refusal.close,
+            });
+        });
+    }
+
+    /// Finds out what the join has to wait for, elsewhere.
+    fn settle(&self, ticket: u64, topic: Arc<str>, accepted: &Accepted) {
+        let sub_topic = accepted.member.sub_topic();
+        let task = settle::Task {
+            subject: accepted.join.private.then(|| Subject {
+                topic: sub_topic.into(),
+                claims: Arc::clone(&accepted.claims),
+                headers: Arc::clone(&self.peer.headers),
+            }),
+            presence: accepted.presence_enabled,
+            replay: accepted.join.replay.clone().filter(Value::is_object),
+            member: Arc::clone(&accepted.member),
+            key: accepted.key.clone(),
+            bindings: settle::entries(&accepted.join.postgres_changes),
+            claims: Arc::clone(&accepted.claims),
+        };
+        let backoff = self.tenant.settings().limits.channel_error_backoff;
+        let (tenant, mailbox) = (Arc::clone(&self.tenant), Arc::clone(&self.mailbox));
+        tokio::spawn(async move {
+            match settle::settle(tenant, task).await {
+                Ok(settlement) => mailbox.send(Notice::Settled {
+                    ticket,
+                    topic,
+                    settlement: Box::new(settlement),
+                }),
+                Err(reason) => {
+                    tokio::time::sleep(backoff).await;
+                    mailbox.send(Notice::JoinFailed {
+                        ticket,
+                        topic,
+                        reason,
+                        close: None,
+                    });
+                }
+            }
+        });
+    }
+
+    pub(super) fn ticket(&mut self) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         ticket
     }
 
-    /// The checks of §4, in its order; the error is the reason of the reply.
-    fn check_join(&self, topic: &str, message: &Decoded<'_>) -> Result<Accepted, String> {
+    /// The checks of §4 that wait for nothing, in its order.
+    fn check_join(&self, topic: &Arc<str>, message: &Decoded<'_>) -> Result<Accepted, Refusal> {
         let sub_topic = topic.strip_prefix("realtime:").unwrap_or(topic);
         if topic.len() > MAX_TOPIC {
             return Err(format!(
                 "UnknownErrorOnChannel: the topic is longer than {MAX_TOPIC} bytes"
-            ));
+            )
+            .into());
         }
         if sub_topic.is_empty() {
-            return Err("TopicNameRequired: You must provide a topic name".to_owned());
+            return Err("TopicNameRequired: You must provide a topic name".into());
         }
         let Payload::Json(payload) = message.payload else {
-            return Err("UnknownErrorOnChannel: a join must be a text frame".to_owned());
+            return Err("UnknownErrorOnChannel: a join must be a text frame".into());
         };
         let join = join::parse(payload, sub_topic)
             .map_err(|unusable| format!("UnknownErrorOnChannel: {unusable}"))?;
-        if self.channels.len() >= self.tenant.limits.channels_per_client {
-            return Err("ChannelRateLimitReached: Too many channels".to_owned());
+        let settings = self.tenant.settings();
+        if settings.private_only && !join.private {
+            return Err("PrivateOnly: This project only allows private channels".into());
+        }
+        if !self.entry.counted()
+            && settings
+                .max_users
+                .is_some_and(|max| self.tenant.sockets.users() as u64 >= max)
+        {
+            return Err("ConnectionRateLimitReached: Too many connected users".into());
+        }
+        if self.tenant.meters.joins.exceeded() {
+            return Err(Refusal {
+                reason: "ClientJoinRateLimitReached: Too many joins per second".to_owned(),
+                close: Some(TOO_MANY_JOINS),
+            });
+        }
+        self.tenant.meters.joins.add(1);
+        if self.channels.len() >= settings.limits.channels_per_client {
+            return Err("ChannelRateLimitReached: Too many channels".into());
         }
         let token = match &join.token {
             TokenChoice::Given(token) => token.as_str(),
             TokenChoice::Connection => self.peer.token.as_str(),
         };
         let claims = self
-            .tenant
+            .peer
             .keys
             .verify(token, unix_now())
             .map_err(|error| error.join_reason())?;
-        // Policies are not evaluated yet, so nobody has a right to a private channel.
-        if join.private {
-            return Err(format!(
-                "Unauthorized: You do not have permissions to read from this Channel topic: {sub_topic}"
-            ));
-        }
-        if join.replay.is_some() {
-            return Err(
-                "UnableToReplayMessages: Replay is not allowed for public channels".to_owned(),
-            );
+        if join.replay.is_some() && !join.private {
+            return Err("UnableToReplayMessages: Replay is not allowed for public channels".into());
         }
         let token = token.into();
+        let push_ref = reply_ref(&message.join_ref, &message.reference);
+        let member = Arc::new(Member::new(
+            Arc::clone(topic),
+            self.version,
+            push_ref,
+            Arc::clone(&self.outbox),
+        ));
+        let key = TopicKey {
+            private: join.private,
+            topic: Arc::clone(topic),
+        };
         Ok(Accepted {
+            presence_enabled: join.presence_enabled || settings.presence_enabled,
             join,
             token,
             claims,
+            member,
+            key,
         })
-    }
-
-    fn prepare(&self, ticket: u64, topic: Arc<str>, bindings: &[Binding], claims: Arc<Claims>) {
-        let entries = bindings
-            .iter()
-            .map(|binding| Entry {
-                id: binding.id,
-                params: binding.params.clone(),
-                legacy: binding.legacy,
-            })
-            .collect();
-        let changes = Arc::clone(&self.tenant.changes);
-        let mailbox = Arc::clone(&self.mailbox);
-        tokio::spawn(async move {
-            let result = changes.prepare(entries, claims).await;
-            mailbox.send(Notice::Prepared {
-                ticket,
-                topic,
-                result,
-            });
-        });
     }
 
     /// Handles what other tasks found out.
     pub(super) fn notice(&mut self, notice: Notice) {
         match notice {
+            Notice::Settled {
+                ticket,
+                topic,
+                settlement,
+            } => {
+                if let Some(joining) = self.take_joining(&topic, ticket) {
+                    self.complete(topic, joining.request, *settlement, joining.waiting);
+                }
+            }
             Notice::Prepared {
                 ticket,
                 topic,
+                changes,
                 result,
-            } => {
-                if let Some(joining) = self.take_joining(&topic, ticket) {
-                    self.complete(topic, joining.request, Some(result), joining.waiting);
-                } else {
-                    self.subscribed(&topic, ticket, result);
-                }
-            }
+            } => self.subscribed(&topic, ticket, &changes, result),
+            Notice::Rights {
+                ticket,
+                topic,
+                answers,
+            } => self.answered(&topic, ticket, answers),
+            Notice::AskedAgain {
+                topic,
+                member,
+                claims,
+                read,
+            } => self.asked_again(&topic, member, &claims, read),
+            Notice::Replication {
+                topic,
+                member,
+                live,
+            } => self.replication_known(&topic, member, live),
             Notice::JoinFailed {
                 ticket,
                 topic,
                 reason,
+                close,
             } => {
                 self.failing_joins = self.failing_joins.saturating_sub(1);
                 if let Some(joining) = self.take_joining(&topic, ticket) {
                     self.fail(&topic, &joining.request, &reason);
+                    if let Some(code) = close {
+                        self.outbox.close(Closing::Code(code));
+                        return;
+                    }
                     self.resume(joining.waiting);
                 }
             }
@@ -239,13 +339,13 @@ impl Connection {
         self.note_channels();
     }
 
-    /// Answers the join and puts the channel in place: reply, close of the predecessor, system message, presence
-    /// state, then what waited (P-077).
+    /// Answers the join and puts the channel in place: reply, close of the predecessor, replayed messages, system
+    /// messages, presence state, then what waited (P-077).
     fn complete(
         &mut self,
         topic: Arc<str>,
         request: Request,
-        prepared: Option<Result<Prepared, Refused>>,
+        settlement: Settlement,
         waiting: VecDeque<(bool, bytes::Bytes)>,
     ) {
         let Some(accepted) = request.accepted else {
@@ -255,63 +355,84 @@ impl Connection {
             join,
             token,
             claims,
+            presence_enabled,
+            member,
+            key,
         } = accepted;
-        let push_ref = reply_ref(&request.join_ref, &request.reference);
-        let member = Arc::new(Member::new(
-            Arc::clone(&topic),
+        let mut first = vec![encode::reply(
             self.version,
-            push_ref,
-            Arc::clone(&self.outbox),
-        ));
-        let key = TopicKey {
-            private: join.private,
-            topic: Arc::clone(&topic),
-        };
-        let announce = || {
-            member.send(encode::reply(
-                self.version,
-                &request.join_ref,
-                &request.reference,
-                &topic,
-                Status::Ok,
-                &join.response(),
-            ));
-            if let Some(replaced) = &request.replaced {
-                member.send(encode::close(self.version, replaced, &topic));
-            }
-        };
+            &request.join_ref,
+            &request.reference,
+            &topic,
+            Status::Ok,
+            &join.response(),
+        )];
+        if let Some(replaced) = &request.replaced {
+            first.push(encode::close(self.version, replaced, &topic));
+        }
+        let rights = settlement.rights;
+        if let Some(rights) = rights {
+            // Before it enters the topic: what it may not read must not reach it even once.
+            let differences = match presence_enabled && rights.presence {
+                true => Differences::FanOut,
+                false => Differences::None,
+            };
+            member.set_rights(rights.broadcast, differences);
+        }
         let hub = &self.tenant.hub;
+        let enter = |first: Vec<bytes::Bytes>| match settlement.replay {
+            Some((membership, stored)) => {
+                let mut first = first;
+                first.extend(
+                    stored
+                        .iter()
+                        .filter_map(|row| settle::replayed(&member, row)),
+                );
+                member.release(first, stored.iter().map(|row| row.id).collect());
+                membership
+            }
+            None => hub.join(key, Arc::clone(&member), || {
+                for frame in first {
+                    member.send(frame);
+                }
+            }),
+        };
+        let backend = self.tenant.backend();
         let mut retry = false;
-        let (membership, subscription) = match prepared {
-            None => (hub.join(key, Arc::clone(&member), announce), None),
-            Some(Ok(prepared)) => {
+        let (membership, subscription) = match settlement.prepared {
+            None => (enter(first), None),
+            Some((changes, _)) if !Arc::ptr_eq(&changes, &backend.changes) => {
+                // The database was replaced meanwhile.
+                retry = true;
+                (enter(first), None)
+            }
+            Some((changes, Ok(prepared))) => {
+                let mut enter = Some((enter, first));
                 let mut membership = None;
-                let subscription =
-                    self.tenant
-                        .changes
-                        .attach(prepared, Arc::clone(&member), None, || {
-                            membership = Some(hub.join(key.clone(), Arc::clone(&member), announce));
-                            member.system(POSTGRES_CHANGES, Status::Ok, SUBSCRIBED);
-                        });
-                let membership =
-                    membership.unwrap_or_else(|| hub.join(key, Arc::clone(&member), || {}));
+                let subscription = changes.attach(prepared, Arc::clone(&member), None, || {
+                    membership = enter.take().map(|(enter, first)| enter(first));
+                    member.system(POSTGRES_CHANGES, Status::Ok, SUBSCRIBED);
+                });
+                let Some(membership) = membership else {
+                    return;
+                };
                 (membership, Some(subscription))
             }
-            Some(Err(refused)) => {
-                let membership = hub.join(key, Arc::clone(&member), announce);
+            Some((_, Err(refused))) => {
+                let membership = enter(first);
                 member.system(POSTGRES_CHANGES, Status::Error, &refused.message);
                 retry = refused.retry;
                 (membership, None)
             }
         };
         if join.replication_ready {
-            member.system(
-                "system",
-                Status::Error,
-                "Broadcast from the database is not available in this version",
-            );
+            self.announce_replication(&topic, &member);
         }
-        if join.presence_enabled {
+        let presence_meter = &self.tenant.meters.presence_events;
+        let state_wanted = presence_enabled && rights.is_none_or(|rights| rights.presence);
+        let too_many = state_wanted && presence_meter.exceeded();
+        if state_wanted && !too_many {
+            presence_meter.add(1);
             self.tenant.presence.with_state(membership.key(), |state| {
                 member.push("presence_state", state.as_bytes());
             });
@@ -326,82 +447,61 @@ impl Connection {
             token,
             claims,
             bindings: join.postgres_changes.into(),
+            rights,
+            presence_enabled,
         };
         let channel = Channel::new(&self.tenant, member, membership, settled, subscription);
-        self.note_recheck(channel.recheck_at());
+        self.entry.count();
+        self.note_recheck(channel.due_at());
+        let member = Arc::clone(&channel.member);
         self.channels
             .insert(Arc::clone(&topic), Slot::Joined(Box::new(channel)));
         self.channelless_since = None;
-        if retry {
+        if too_many {
+            let message = "Too many presence messages per second";
+            member.system("system", Status::Error, message);
+            self.close_channel(&topic);
+        } else if retry {
             self.retry_later(&topic);
         }
         self.resume(waiting);
     }
 
-    /// Validates the subscription of a joined channel again, with its present claims.
-    pub(super) fn resubscribe(&mut self, topic: &str) {
-        let ticket = self.ticket();
-        let Some((topic, Slot::Joined(channel))) = self.channels.get_key_value(topic) else {
-            return;
-        };
-        let (topic, bindings, claims) = (
-            Arc::clone(topic),
-            Arc::clone(&channel.bindings),
-            Arc::clone(&channel.claims),
-        );
-        if let Some(Slot::Joined(channel)) = self.channels.get_mut(&topic) {
-            channel.subscribing = Some(ticket);
-        }
-        self.prepare(ticket, topic, &bindings, claims);
-    }
-
-    /// The outcome of [`Connection::resubscribe`]. A refusal ends the old subscription too: its claims are outdated.
-    fn subscribed(&mut self, topic: &str, ticket: u64, result: Result<Prepared, Refused>) {
-        let Some(Slot::Joined(channel)) = self.channels.get_mut(topic) else {
-            return;
-        };
-        if channel.subscribing != Some(ticket) {
+    /// Says when broadcasts from the database flow: now, or later, or not in time (P-079, P-080).
+    fn announce_replication(&self, topic: &Arc<str>, member: &Arc<Member>) {
+        let backend = self.tenant.backend();
+        if backend.live() {
+            member.system("system", Status::Ok, REPLICATION_LIVE);
             return;
         }
-        channel.subscribing = None;
-        let old = channel.subscription.take();
-        let member = Arc::clone(&channel.member);
-        match result {
-            Ok(prepared) => {
-                let subscription =
-                    self.tenant
-                        .changes
-                        .attach(prepared, Arc::clone(&member), old, || {
-                            member.system(POSTGRES_CHANGES, Status::Ok, SUBSCRIBED);
-                        });
-                channel.subscription = Some(subscription);
-            }
-            Err(refused) => {
-                drop(old);
-                member.system(POSTGRES_CHANGES, Status::Error, &refused.message);
-                if refused.retry {
-                    self.retry_later(topic);
-                }
-            }
-        }
-    }
-
-    fn retry_later(&mut self, topic: &str) {
-        let ticket = self.ticket();
-        let Some((topic, Slot::Joined(_))) = self.channels.get_key_value(topic) else {
-            return;
-        };
-        let topic = Arc::clone(topic);
-        if let Some(Slot::Joined(channel)) = self.channels.get_mut(&topic) {
-            channel.subscribing = Some(ticket);
-        }
-        let mailbox = Arc::clone(&self.mailbox);
-        // Spread over 5 to 10 s, so that many channels do not come back at once.
-        let spread = uuid::Uuid::new_v4().as_u128() % 5000;
-        let delay = RETRY + Duration::from_millis(u64::try_from(spread).unwrap_or(0));
+        let mut watch = backend.watch.clone();
+        let (mailbox, topic, member) = (Arc::clone(&self.mailbox), Arc::clone(topic), member.id);
         tokio::spawn(async move {
-            tokio::time::sleep(delay).await;
-            mailbox.send(Notice::Retry { ticket, topic });
+            let deadline = tokio::time::Instant::now() + REPLICATION_TIMEOUT;
+            let live = matches!(watch.live(deadline).await, replication::Status::Live { .. });
+            mailbox.send(Notice::Replication {
+                topic,
+                member,
+                live,
+            });
         });
+    }
+
+    fn replication_known(&mut self, topic: &str, member: u64, live: bool) {
+        let Some(Slot::Joined(channel)) = self.channels.get(topic) else {
+            return;
+        };
+        if channel.member.id != member {
+            return;
+        }
+        if live {
+            channel
+                .member
+                .system("system", Status::Ok, REPLICATION_LIVE);
+            return;
+        }
+        let message = "Replication connection was not established in time";
+        channel.member.system("system", Status::Error, message);
+        self.close_channel(topic);
     }
 }

@@ -5,7 +5,11 @@ use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
 
-use crate::changes::{Prepared, Refused};
+use super::rights::Answers;
+use super::settle::Settlement;
+use crate::access::{Failure, Rights};
+use crate::auth::Claims;
+use crate::changes::{Changes, Prepared, Refused};
 
 /// A message to a connection's task.
 pub(super) enum Notice {
@@ -15,8 +19,48 @@ pub(super) enum Notice {
         ticket: u64,
         /// The wire topic.
         topic: Arc<str>,
+        /// Where it must be attached.
+        changes: Arc<Changes>,
         /// The outcome.
         result: Result<Prepared, Refused>,
+    },
+    /// What a join waited for was found out.
+    Settled {
+        /// Which join.
+        ticket: u64,
+        /// The wire topic.
+        topic: Arc<str>,
+        /// What was found out.
+        settlement: Box<Settlement>,
+    },
+    /// Rights that frames of a channel wait for.
+    Rights {
+        /// Which question.
+        ticket: u64,
+        /// The wire topic.
+        topic: Arc<str>,
+        /// What was found out.
+        answers: Answers,
+    },
+    /// The rights of a joined channel, asked for again.
+    AskedAgain {
+        /// The wire topic.
+        topic: Arc<str>,
+        /// Which channel.
+        member: u64,
+        /// For which token.
+        claims: Arc<Claims>,
+        /// The answer.
+        read: Result<Rights, Failure>,
+    },
+    /// The replication stream is live, or did not come up in time.
+    Replication {
+        /// The wire topic.
+        topic: Arc<str>,
+        /// Which channel.
+        member: u64,
+        /// It is live.
+        live: bool,
     },
     /// The delay before a failed join is over.
     JoinFailed {
@@ -26,6 +70,8 @@ pub(super) enum Notice {
         topic: Arc<str>,
         /// The reason for the reply.
         reason: String,
+        /// The socket is closed with this code after the reply.
+        close: Option<u16>,
     },
     /// Time to try a subscription again.
     Retry {

@@ -10,9 +10,10 @@ mod connection;
 mod joining;
 mod mailbox;
 mod presence;
-mod registry;
+mod rights;
+mod settle;
+mod subscribing;
 mod upgrade;
 mod writer;
 
-pub use registry::Registry;
 pub use upgrade::{Doorway, Permit, handle, unix_now};

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::presence::state::Payload;
-use crate::tenant::Limits;
+use crate::tenant::{Limits, PresenceExcess};
 
 /// A `presence` push, read.
 #[derive(Debug, PartialEq)]
@@ -53,25 +53,73 @@ impl Call {
     }
 }
 
+/// A change of presence that was accepted.
+#[derive(Debug, PartialEq)]
+pub(super) enum Later {
+    /// Track this.
+    Track(Payload),
+    /// Untrack.
+    Untrack,
+}
+
+/// When a call takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// At once.
+    Now,
+    /// At this moment, unless a later call replaces it.
+    Later(Instant),
+    /// Never: the channel is closed.
+    Excess,
+}
+
+/// So many times the allowed calls are abuse, also where excess is coalesced.
+const ABUSE: u32 = 100;
+
 /// Counts the calls of one channel in a window that starts with the first call (P-210, P-211).
+///
+/// Where excess is coalesced, calls beyond the window's number take effect one at a time, evenly spread over the window,
+/// and only the latest of those that wait counts: a client that moves a cursor is slowed down rather than cut off.
 #[derive(Default)]
 pub(super) struct Calls {
     window: Option<(Instant, u32)>,
+    /// When a call last took effect.
+    applied: Option<Instant>,
 }
 
 impl Calls {
-    pub(super) fn allow(&mut self, limits: &Limits) -> bool {
+    pub(super) fn take(&mut self, limits: &Limits) -> Turn {
         let now = Instant::now();
-        match &mut self.window {
+        let count = match &mut self.window {
             Some((began, count)) if now < *began + limits.presence_window => {
-                *count += 1;
-                *count <= limits.presence_calls
+                *count = count.saturating_add(1);
+                *count
             }
             window => {
                 *window = Some((now, 1));
-                limits.presence_calls > 0
+                1
             }
+        };
+        if count <= limits.presence_calls {
+            self.applied = Some(now);
+            return Turn::Now;
         }
+        let abuse = count > limits.presence_calls.saturating_mul(ABUSE);
+        if abuse || limits.presence_excess == PresenceExcess::Close {
+            return Turn::Excess;
+        }
+        let spacing = limits.presence_window / limits.presence_calls.max(1);
+        let at = self.applied.map_or(now, |applied| applied + spacing);
+        if at <= now {
+            self.applied = Some(now);
+            return Turn::Now;
+        }
+        Turn::Later(at)
+    }
+
+    /// A call that waited took effect.
+    pub(super) fn applied(&mut self) {
+        self.applied = Some(Instant::now());
     }
 }
 

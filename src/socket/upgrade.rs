@@ -1,31 +1,29 @@
 //! The connect checks, in order, and the upgrade (protocol.md §1.2–§1.5).
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use base64::Engine as _;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::connection::{self, Peer};
-use super::registry::Registry;
 use crate::auth::TokenError;
 use crate::protocol::Version;
 use crate::tenant::Tenant;
+use crate::tenants::{Directory, NoTenant};
 
 /// What the socket route needs: which tenant a request is for, and where its socket is registered.
 pub struct Doorway {
-    /// The tenant of this server.
-    pub tenant: Arc<Tenant>,
-    /// Only hosts whose first label is the tenant's name are served, as the original does (P-008).
-    pub tenant_from_host: bool,
-    /// Live sockets.
-    pub registry: Arc<Registry>,
+    /// Which tenant a request is for.
+    pub directory: Arc<Directory>,
+    /// Delay before a refused connect is answered.
+    pub connect_error_backoff: Duration,
 }
 
 /// One of the connections a node serves at the same time; given back when its socket ends.
@@ -36,22 +34,36 @@ enum Refusal {
     /// A status without a body, at once.
     Bare(StatusCode),
     /// A JSON error after the connect backoff.
-    Error(StatusCode, String),
+    Error {
+        status: StatusCode,
+        /// For the log.
+        code: &'static str,
+        message: &'static str,
+    },
     /// A token that is not accepted; an undecodable one is answered at once (transcript 014).
     Token(TokenError),
     /// A plain-text reason, at once.
     Handshake(String),
 }
 
+impl Refusal {
+    fn error(status: StatusCode, code: &'static str, message: &'static str) -> Self {
+        Self::Error {
+            status,
+            code,
+            message,
+        }
+    }
+}
+
 /// Handles a request to the socket's path.
-pub async fn handle(
-    State(doorway): State<Arc<Doorway>>,
-    mut request: Request<Body>,
-) -> Response<Body> {
-    let (version, peer) = match check(&doorway, &request) {
+pub async fn handle(State(doorway): State<Arc<Doorway>>, request: Request<Body>) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let (tenant, version, peer) = match check(&doorway, &parts).await {
         Ok(accepted) => accepted,
         Err(refusal) => return refuse(refusal, &doorway).await,
     };
+    let mut request = Request::from_parts(parts, body);
     let Some(accept) = request
         .headers()
         .get(header::SEC_WEBSOCKET_KEY)
@@ -64,8 +76,6 @@ pub async fn handle(
     };
     let permit = request.extensions_mut().remove::<Arc<Permit>>();
     let upgrade = hyper::upgrade::on(&mut request);
-    let tenant = Arc::clone(&doorway.tenant);
-    let registry = Arc::clone(&doorway.registry);
     tokio::spawn(async move {
         let upgraded = match upgrade.await {
             Ok(upgraded) => upgraded,
@@ -77,7 +87,7 @@ pub async fn handle(
         match upgraded.downcast::<TokioIo<TcpStream>>() {
             Ok(parts) => {
                 let stream = parts.io.into_inner();
-                connection::run(stream, parts.read_buf, tenant, &registry, version, peer).await;
+                connection::run(stream, parts.read_buf, tenant, version, peer).await;
                 drop(permit);
             }
             Err(_) => tracing::error!("upgraded connection is not a plain TCP stream"),
@@ -92,35 +102,70 @@ pub async fn handle(
         .unwrap_or_default()
 }
 
-fn check(doorway: &Doorway, request: &Request<Body>) -> Result<(Version, Peer), Refusal> {
-    if request.method() != Method::GET {
+/// The checks of §1.4, in its order.
+async fn check(
+    doorway: &Doorway,
+    request: &Parts,
+) -> Result<(Arc<Tenant>, Version, Peer), Refusal> {
+    if request.method != Method::GET {
         return Err(Refusal::Bare(StatusCode::BAD_REQUEST));
     }
-    let query = Query::of(request.uri());
+    let query = Query::of(&request.uri);
     let version =
         Version::negotiate(query.get("vsn")).ok_or(Refusal::Bare(StatusCode::FORBIDDEN))?;
-    if doorway.tenant_from_host && host_label(request) != Some(doorway.tenant.external_id.clone()) {
-        return Err(Refusal::Error(
-            StatusCode::NOT_FOUND,
-            "Tenant not found".to_owned(),
+    let host = request.headers.get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok());
+    let tenant = doorway
+        .directory
+        .resolve(host)
+        .await
+        .map_err(|NoTenant::Unknown| {
+            Refusal::error(StatusCode::NOT_FOUND, "TenantNotFound", "Tenant not found")
+        })?;
+    let settings = tenant.settings_now();
+    if settings.suspend {
+        return Err(Refusal::error(
+            StatusCode::FORBIDDEN,
+            "RealtimeDisabledForTenant",
+            "Realtime was disabled for this tenant",
         ));
     }
     // The header wins even when it is empty (P-004).
-    let token = match request.headers().get("x-api-key") {
+    let token = match request.headers.get("x-api-key") {
         Some(header) => Some(String::from_utf8_lossy(header.as_bytes()).into_owned()),
         None => query.get("apikey").map(str::to_owned),
     };
     let Some(token) = token else {
         return Err(Refusal::Token(TokenError::Missing));
     };
-    doorway
-        .tenant
+    settings
         .keys
         .verify(&token, unix_now())
         .map_err(Refusal::Token)?;
-    handshake(request.headers())?;
-    let headers = forwarded_headers(request.headers());
-    Ok((version, Peer { token, headers }))
+    if settings
+        .max_users
+        .is_some_and(|max| tenant.sockets.users() as u64 >= max)
+    {
+        return Err(Refusal::error(
+            StatusCode::TOO_MANY_REQUESTS,
+            "ConnectionRateLimitReached",
+            "Too many connected users",
+        ));
+    }
+    if tenant.meters.joins.exceeded() {
+        return Err(Refusal::error(
+            StatusCode::TOO_MANY_REQUESTS,
+            "JoinsRateLimitReached",
+            "Too many joins per second",
+        ));
+    }
+    handshake(&request.headers)?;
+    let peer = Peer {
+        token,
+        headers: forwarded_headers(&request.headers),
+        keys: Arc::clone(&settings.keys),
+    };
+    Ok((tenant, version, peer))
 }
 
 /// What RFC 6455 asks of the request (protocol.md §1.5).
@@ -162,7 +207,7 @@ fn handshake(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 async fn refuse(refusal: Refusal, doorway: &Doorway) -> Response<Body> {
-    let backoff = doorway.tenant.limits.connect_error_backoff;
+    let backoff = doorway.connect_error_backoff;
     match refusal {
         Refusal::Bare(status) => Response::builder()
             .status(status)
@@ -181,7 +226,12 @@ async fn refuse(refusal: Refusal, doorway: &Doorway) -> Response<Body> {
                 .body(Body::from(refusal.body))
                 .unwrap_or_default()
         }
-        Refusal::Error(status, message) => {
+        Refusal::Error {
+            status,
+            code,
+            message,
+        } => {
+            tracing::debug!(code, "connect refused");
             tokio::time::sleep(backoff).await;
             Response::builder()
                 .status(status)
@@ -201,18 +251,8 @@ fn plain(status: StatusCode, reason: &str) -> Response<Body> {
         .unwrap_or_default()
 }
 
-/// The request host up to its first dot, without port, in lower case (protocol.md §1.3).
-fn host_label(request: &Request<Body>) -> Option<String> {
-    let host = request.headers().get(header::HOST)?.to_str().ok()?;
-    let host = match host.parse::<SocketAddr>() {
-        Ok(address) => address.ip().to_string(),
-        Err(_) => host.split(':').next().unwrap_or(host).to_owned(),
-    };
-    host.split('.').next().map(str::to_ascii_lowercase)
-}
-
 /// The headers that policies may see: those whose name starts with `x-`, the last of equal ones, as a JSON object.
-fn forwarded_headers(headers: &HeaderMap) -> Box<str> {
+fn forwarded_headers(headers: &HeaderMap) -> Arc<str> {
     let headers: BTreeMap<&str, String> = headers
         .iter()
         .filter(|(name, _)| name.as_str().starts_with("x-"))
@@ -305,22 +345,6 @@ mod tests {
             accept_key(b"dGhlIHNhbXBsZSBub25jZQ=="),
             "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
         );
-    }
-
-    #[test]
-    fn the_tenant_is_the_first_label_of_the_host() {
-        for (host, label) in [
-            ("realtime-dev.supabase-realtime:4000", "realtime-dev"),
-            ("ABC.supabase.co", "abc"),
-            ("localhost", "localhost"),
-            ("127.0.0.1:4000", "127"),
-        ] {
-            let request = Request::builder()
-                .header(header::HOST, host)
-                .body(Body::empty())
-                .unwrap();
-            assert_eq!(host_label(&request).as_deref(), Some(label), "{host}");
-        }
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl World {
             ),
             &stop,
         );
-        let changes = Changes::start(settings, options, feed, watch);
+        let changes = Changes::start(settings, options, feed, watch, std::sync::Arc::new(()));
         Self {
             changes,
             sql,

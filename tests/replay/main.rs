@@ -50,6 +50,12 @@ impl Ground {
             &database,
             &[
                 ("TENANT_FROM_HOST", "true"),
+                // The limits of the recorded server, and what it did with those who exceeded them.
+                ("TENANT_MAX_CONCURRENT_USERS", "200"),
+                ("TENANT_MAX_CHANNELS_PER_CLIENT", "100"),
+                ("TENANT_MAX_JOINS_PER_SECOND", "100"),
+                ("TENANT_MAX_EVENTS_PER_SECOND", "100"),
+                ("PRESENCE_EXCESS", "close"),
                 // The recorded server announces a leave at once.
                 ("PRESENCE_LEAVE_GRACE_MS", "0"),
             ],

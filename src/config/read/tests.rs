@@ -47,15 +47,16 @@ fn defaults_are_the_documented_ones() {
     assert_eq!(
         config.limits,
         Limits {
-            max_concurrent_users: 200,
-            max_channels_per_client: 100,
-            max_joins_per_second: 100,
-            max_events_per_second: 100,
+            max_concurrent_users: 0,
+            max_channels_per_client: 1000,
+            max_joins_per_second: 0,
+            max_events_per_second: 0,
             max_bytes_per_second: 100_000,
-            max_presence_events_per_second: 1000,
+            max_presence_events_per_second: 0,
             max_payload_size_in_kb: 3000,
             client_presence_max_calls: 5,
             client_presence_window: Duration::from_secs(30),
+            presence_excess: PresenceExcess::Coalesce,
         }
     );
     assert_eq!(config.connect_error_backoff, Duration::from_secs(2));

@@ -1,4 +1,4 @@
-//! Brings the tenant's database to the schema the server needs, and keeps its message partitions in order.
+//! Brings a tenant's database to the schema the server needs, and keeps its message partitions in order.
 //!
 //! Runs beside everything else and never gives up: a database that is not there yet is waited for (pains of those
 //! whose container starts before their database), and each failure is logged once, not once per attempt.

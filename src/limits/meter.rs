@@ -1,0 +1,150 @@
+//! One rate: counted without a lock, averaged over a window of ticks (protocol.md §7.2).
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+/// No limit, in the atomic.
+const NONE: u64 = u64::MAX;
+
+/// See the module.
+pub struct Meter {
+    /// Per second.
+    limit: AtomicU64,
+    tick: Duration,
+    ticks: usize,
+    /// Counted since the last tick.
+    current: AtomicU64,
+    /// Counted in all.
+    total: AtomicU64,
+    exceeded: AtomicBool,
+    /// Counts of the last ticks, the newest last.
+    window: Mutex<VecDeque<u64>>,
+}
+
+impl Meter {
+    /// A meter whose window holds one empty tick, as in the original.
+    pub fn new(limit: Option<u64>, tick: Duration, ticks: usize) -> Self {
+        Self {
+            limit: AtomicU64::new(limit.unwrap_or(NONE)),
+            tick,
+            ticks,
+            current: AtomicU64::new(0),
+            total: AtomicU64::new(0),
+            exceeded: AtomicBool::new(false),
+            window: Mutex::new(VecDeque::from([0])),
+        }
+    }
+
+    /// A meter that only counts.
+    pub fn unlimited() -> Self {
+        Self::new(None, super::TICK, 1)
+    }
+
+    /// This many happened.
+    pub fn add(&self, count: u64) {
+        self.current.fetch_add(count, Ordering::Relaxed);
+        self.total.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Whether the average had reached the limit at the last tick.
+    pub fn exceeded(&self) -> bool {
+        self.exceeded.load(Ordering::Relaxed)
+    }
+
+    /// The limit, per second.
+    pub fn limit(&self) -> Option<u64> {
+        Some(self.limit.load(Ordering::Relaxed)).filter(|limit| *limit != NONE)
+    }
+
+    /// Another limit; the window begins anew.
+    pub fn set_limit(&self, limit: Option<u64>) {
+        self.limit.store(limit.unwrap_or(NONE), Ordering::Relaxed);
+        *self.window.lock() = VecDeque::from([0]);
+        self.current.store(0, Ordering::Relaxed);
+        self.exceeded.store(false, Ordering::Relaxed);
+    }
+
+    /// Counted in all since the meter was made.
+    pub fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+
+    /// Per second, over the ticks of the window.
+    pub fn average(&self) -> f64 {
+        let window = self.window.lock();
+        let sum: u64 = window.iter().sum();
+        sum as f64 / (window.len().max(1) as f64 * self.tick.as_secs_f64())
+    }
+
+    /// A tick is over: the limit holds or is lifted now, and not in between (P-215).
+    pub fn tick(&self) {
+        let count = self.current.swap(0, Ordering::Relaxed);
+        {
+            let mut window = self.window.lock();
+            window.push_back(count);
+            while window.len() > self.ticks {
+                window.pop_front();
+            }
+        }
+        let limit = self.limit.load(Ordering::Relaxed);
+        let exceeded = limit != NONE && self.average() >= limit as f64;
+        self.exceeded.store(exceeded, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meter() -> Meter {
+        Meter::new(Some(10), Duration::from_secs(5), 12)
+    }
+
+    #[test]
+    fn a_short_burst_is_tolerated_until_the_tick() {
+        let meter = meter();
+        meter.add(1000);
+        assert!(!meter.exceeded());
+        meter.tick();
+        // 1000 in two ticks of five seconds.
+        assert_eq!(meter.average(), 100.0);
+        assert!(meter.exceeded());
+    }
+
+    #[test]
+    fn the_limit_is_lifted_when_the_burst_leaves_the_window() {
+        let meter = meter();
+        meter.add(1000);
+        let ticks = (1..)
+            .find(|_| {
+                meter.tick();
+                !meter.exceeded()
+            })
+            .unwrap_or(0);
+        // 1000 over n + 1 ticks is below 10 a second at the window's end only: the burst has left it then.
+        assert_eq!(ticks, 13);
+        assert_eq!(meter.total(), 1000);
+    }
+
+    #[test]
+    fn without_a_limit_nothing_is_too_much() {
+        let meter = Meter::new(None, Duration::from_secs(5), 12);
+        meter.add(u64::MAX / 2);
+        meter.tick();
+        assert!(!meter.exceeded());
+    }
+
+    #[test]
+    fn a_new_limit_begins_a_new_window() {
+        let meter = meter();
+        meter.add(1000);
+        meter.tick();
+        meter.set_limit(Some(20));
+        assert!(!meter.exceeded());
+        meter.tick();
+        assert!(!meter.exceeded());
+    }
+}

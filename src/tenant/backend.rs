@@ -1,0 +1,158 @@
+//! The database of a tenant while it is open: the stream, Postgres Changes, policies, partitions.
+
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{Tenant, maintenance};
+use crate::access::Access;
+use crate::broadcast::Stored;
+use crate::changes::{Changes, Listener};
+use crate::hub::Attention;
+use crate::pgoutput::Begin;
+use crate::replication::{self, Change, Watch};
+
+/// See the module. Dropping it ends its tasks and connections.
+pub struct Backend {
+    /// Postgres Changes.
+    pub changes: Arc<Changes>,
+    /// Policies of private channels.
+    pub access: Arc<Access>,
+    /// State of the replication stream.
+    pub watch: Watch,
+    stop: CancellationToken,
+    maintenance: Mutex<Option<tokio::task::JoinHandle<()>>>,
+}
+
+impl Backend {
+    /// Starts everything; nothing here waits for the database.
+    pub(super) fn open(tenant: &Arc<Tenant>) -> Arc<Self> {
+        let settings = tenant.settings_now();
+        let database = &settings.database;
+        let stop = CancellationToken::new();
+        let maintenance = tokio::spawn(maintenance::maintain(
+            database.connect.clone(),
+            database.janitor.clone(),
+            stop.clone(),
+        ));
+        let mut stream = replication::Settings::new(
+            &*tenant.external_id,
+            database.connect.clone(),
+            database.changes.publication.clone(),
+            database.slot.clone(),
+        );
+        stream.durable = database.slot_durable;
+        let (feed, watch) = replication::start(stream, &stop);
+        let access = Access::start(database.connect.clone(), database.access.clone());
+        let changed = Arc::new(Notify::new());
+        tokio::spawn(watch_policies(
+            Arc::downgrade(tenant),
+            Arc::clone(&access),
+            Arc::clone(&changed),
+            stop.clone(),
+        ));
+        let ears = Ears {
+            stored: Stored::new(
+                &tenant.external_id,
+                Arc::clone(&tenant.hub),
+                Arc::clone(&tenant.meters.events),
+            ),
+            tenant: Arc::downgrade(tenant),
+            changed,
+        };
+        let changes = Changes::start(
+            database.changes.clone(),
+            database.connect.clone(),
+            feed,
+            watch.clone(),
+            Arc::new(ears),
+        );
+        Arc::new(Self {
+            changes,
+            access,
+            watch,
+            stop,
+            maintenance: Mutex::new(Some(maintenance)),
+        })
+    }
+
+    /// Whether the stream of changes is live.
+    pub fn live(&self) -> bool {
+        matches!(self.watch.status(), replication::Status::Live { .. })
+    }
+
+    /// Ends everything, without waiting for it.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Ends everything and waits until locks and slots are given back.
+    pub async fn close(&self) {
+        self.stop();
+        let maintenance = self.maintenance.lock().take();
+        if let Some(maintenance) = maintenance {
+            let _ = maintenance.await;
+        }
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// What else the stream tells: stored messages, and that policies may have changed.
+struct Ears {
+    stored: Stored,
+    tenant: Weak<Tenant>,
+    changed: Arc<Notify>,
+}
+
+impl Listener for Ears {
+    fn message(&self, change: &Change, begin: &Begin) {
+        if let Some(tenant) = self.tenant.upgrade() {
+            let limit = tenant.settings().limits.payload_bytes;
+            self.stored.take(change, begin, limit);
+        }
+    }
+
+    fn catalog_changed(&self) {
+        self.changed.notify_one();
+    }
+}
+
+/// Makes every socket ask for its rights again when policies of `realtime.messages` changed.
+async fn watch_policies(
+    tenant: Weak<Tenant>,
+    access: Arc<Access>,
+    changed: Arc<Notify>,
+    stop: CancellationToken,
+) {
+    let mut known = None;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = changed.notified() => {}
+        }
+        let policies = match access.policies().await {
+            Ok(policies) => Some(policies),
+            Err(error) => {
+                tracing::warn!(%error, "policies of realtime.messages cannot be read; rights are asked for again");
+                None
+            }
+        };
+        // The first time nothing is known to compare with.
+        if policies.is_some() && known.as_ref() == policies.as_ref() {
+            continue;
+        }
+        known = policies;
+        access.forget();
+        let Some(tenant) = tenant.upgrade() else {
+            return;
+        };
+        tenant.sockets.attend_all(Attention::RIGHTS);
+    }
+}
