@@ -7,8 +7,8 @@ use tracing::level_filters::LevelFilter;
 use super::address::{IP_VERSIONS, listen};
 use super::reader::{NotUnicode, Reader};
 use super::{
-    Config, Deletes, Janitor, Limits, LogFormat, OldRecord, PresenceExcess, Problems, database,
-    keys, tenants,
+    Config, Deletes, Janitor, Limits, LogFormat, OldRecord, PresenceExcess, Problems, Source,
+    database, keys, tenants,
 };
 use crate::auth::{ClaimValidators, Jwks};
 
@@ -161,12 +161,15 @@ pub(super) fn read(reader: &mut Reader<'_>, purpose: Purpose, now: i64) -> Confi
         warnings: Vec::new(),
     };
     config.api_jwt_jwks_json = jwks_json;
+    config.tenants.new_tenant = tenants::new_tenant(reader, &config.limits);
     check_names(reader, &config);
     check_delays(reader, &config);
     if purpose != Purpose::Any && config.database.is_none() {
         no_database(reader);
     }
-    if purpose == Purpose::Serve {
+    // Tenants of the metadata bring keys of their own.
+    let own_keys = config.tenants.source == Source::Database && !config.tenants.seed_self_host;
+    if purpose == Purpose::Serve && !own_keys {
         keys::check(reader, &config, now);
     }
     config.warnings = std::mem::take(&mut reader.warnings);

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::Secret;
 use super::reader::Reader;
+use super::{Limits, Secret};
+use crate::tenants::changeset::NewTenant;
 use crate::tenants::crypt::{Crypt, CryptError};
 
 /// Where tenants come from, and how their metadata is read.
@@ -28,6 +29,8 @@ pub struct Tenants {
     /// A tenant without a socket for this long gives its connections back, from `TENANT_IDLE_RELEASE_MS`.
     /// Default 11 min.
     pub idle_release: Duration,
+    /// Limits of a tenant that is created without: the original's where `TENANT_MAX_*` is not set.
+    pub new_tenant: NewTenant,
 }
 
 /// Where tenants come from.
@@ -78,9 +81,47 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Tenants {
         pool_size: reader.size("DB_POOL_SIZE", 1..=100),
         cache_expiration: reader.millis("TENANT_CACHE_EXPIRATION_IN_MS", 0),
         idle_release: reader.millis("TENANT_IDLE_RELEASE_MS", 100),
+        new_tenant: NewTenant::default(),
     };
     check(reader, &tenants);
     tenants
+}
+
+/// The limits of one tenant are generous when they are not set; those of one among many are the original's.
+pub(super) fn new_tenant(reader: &Reader<'_>, limits: &Limits) -> NewTenant {
+    let given = |name, value: u64, original| match value {
+        _ if !reader.is_set(name) => original,
+        // The metadata have no word for "no limit".
+        0 => u64::from(i32::MAX.unsigned_abs()),
+        value => value.min(u64::from(i32::MAX.unsigned_abs())),
+    };
+    NewTenant {
+        max_concurrent_users: given(
+            "TENANT_MAX_CONCURRENT_USERS",
+            limits.max_concurrent_users,
+            200,
+        ),
+        max_channels_per_client: given(
+            "TENANT_MAX_CHANNELS_PER_CLIENT",
+            limits.max_channels_per_client,
+            100,
+        ),
+        max_joins_per_second: given(
+            "TENANT_MAX_JOINS_PER_SECOND",
+            limits.max_joins_per_second,
+            100,
+        ),
+        max_events_per_second: given(
+            "TENANT_MAX_EVENTS_PER_SECOND",
+            limits.max_events_per_second,
+            100,
+        ),
+        max_bytes_per_second: given(
+            "TENANT_MAX_BYTES_PER_SECOND",
+            limits.max_bytes_per_second,
+            100_000,
+        ),
+    }
 }
 
 fn check(reader: &mut Reader<'_>, tenants: &Tenants) {

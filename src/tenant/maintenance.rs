@@ -53,6 +53,19 @@ pub(super) async fn maintain(database: ConnectOptions, janitor: Janitor, stop: C
     }
 }
 
+/// Brings a database to the schema the server needs and makes its partitions, once. Returns how many migrations of the
+/// original it has then.
+///
+/// # Errors
+///
+/// When it cannot be reached or this login may not do it.
+pub async fn prepare_database(database: &ConnectOptions) -> anyhow::Result<i64> {
+    once(database, false).await?;
+    let client = connect(database, "realtime_migrations").await?;
+    let count = "select count(*) from realtime.schema_migrations";
+    Ok(client.query_one(count, &[]).await?.try_get(0)?)
+}
+
 async fn once(database: &ConnectOptions, drop_old: bool) -> anyhow::Result<()> {
     let client = connect(database, "realtime_migrations").await?;
     if is_plain(&client).await? {

@@ -19,7 +19,7 @@ pub struct Change {
 }
 
 /// Limits of a tenant that names none.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewTenant {
     /// From `TENANT_MAX_CONCURRENT_USERS`.
     pub max_concurrent_users: u64,

@@ -4,9 +4,18 @@
 pub mod changeset;
 pub mod crypt;
 mod directory;
+mod keep;
+mod manage;
+mod many;
 pub mod record;
 mod schema;
-pub mod seed;
-pub mod store;
+mod seed;
+mod store;
+mod template;
 
 pub use directory::{Directory, NoTenant};
+pub use manage::{WriteError, Written, restart, shutdown};
+pub use many::Many;
+pub use seed::Seed;
+pub use store::{Store, StoreError};
+pub use template::Template;

@@ -153,9 +153,6 @@ pub enum RecordError {
     /// The port is no port.
     #[error("db_port in the settings of the tenant's extension is not a number from 1 to 65535")]
     Port,
-    /// The key set is none.
-    #[error("jwt_jwks of the tenant {0}")]
-    Keys(String),
 }
 
 impl TenantRecord {

@@ -11,6 +11,7 @@ use crate::postgres::{ConnectOptions, TlsMode};
 const FLAG: &str = "gcm_encryption_backfill";
 
 /// What the environment says of the tenant.
+#[derive(Clone)]
 pub struct Seed {
     /// Its name.
     pub external_id: String,
@@ -29,9 +30,10 @@ pub struct Seed {
 /// # Errors
 ///
 /// When the metadata cannot be written; nothing has changed then.
-pub async fn seed(store: &Store, seed: Seed) -> Result<TenantRecord, StoreError> {
-    let external_id = seed.external_id.clone();
-    store.replace(&external_id, &change(seed), FLAG).await
+pub(super) async fn seed(store: &Store, seed: &Seed) -> Result<TenantRecord, StoreError> {
+    store
+        .replace(&seed.external_id, &change(seed.clone()), FLAG)
+        .await
 }
 
 fn change(seed: Seed) -> Change {

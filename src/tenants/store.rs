@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Transaction};
 use uuid::Uuid;
@@ -72,21 +72,6 @@ pub enum StoreError {
     NoKeys,
 }
 
-impl StoreError {
-    /// The connection ended, for a reason that is not the question's.
-    fn is_lost(&self) -> bool {
-        let Self::Query(error) = self else {
-            return false;
-        };
-        let stopped = [
-            SqlState::ADMIN_SHUTDOWN,
-            SqlState::CRASH_SHUTDOWN,
-            SqlState::CANNOT_CONNECT_NOW,
-        ];
-        error.is_closed() || error.code().is_some_and(|code| stopped.contains(code))
-    }
-}
-
 impl Store {
     /// Connects when asked something. At most `connections` at a time.
     pub fn new(
@@ -128,9 +113,12 @@ impl Store {
     ///
     /// When the database is away.
     pub async fn list(&self) -> Result<Vec<TenantRecord>, StoreError> {
-        self.ask(async |client| {
+        self.timed(async {
+            let lease = self.lease().await?;
             let sql = format!("{SELECT} order by t.inserted_at, t.external_id");
-            Ok(readable(client.query(&sql, &[]).await?))
+            let rows = lease.client.query(&sql, &[]).await?;
+            lease.done();
+            Ok(readable(rows))
         })
         .await
     }
@@ -141,9 +129,12 @@ impl Store {
     ///
     /// When the database is away.
     pub async fn find(&self, names: &[String]) -> Result<Vec<TenantRecord>, StoreError> {
-        self.ask(async |client| {
+        self.timed(async {
+            let lease = self.lease().await?;
             let sql = format!("{SELECT} where t.external_id = any($1)");
-            Ok(readable(client.query(&sql, &[&names]).await?))
+            let rows = lease.client.query(&sql, &[&names]).await?;
+            lease.done();
+            Ok(readable(rows))
         })
         .await
     }
@@ -154,9 +145,11 @@ impl Store {
     ///
     /// When the database is away or the row cannot be read.
     pub async fn get(&self, external_id: &str) -> Result<Option<TenantRecord>, StoreError> {
-        self.ask(async |client| {
+        self.timed(async {
+            let lease = self.lease().await?;
             let sql = format!("{SELECT} where t.external_id = $1");
-            let row = client.query_opt(&sql, &[&external_id]).await?;
+            let row = lease.client.query_opt(&sql, &[&external_id]).await?;
+            lease.done();
             Ok(row
                 .map(|row| serde_json::from_value(row.get(0)))
                 .transpose()?)
@@ -174,11 +167,13 @@ impl Store {
         external_id: &str,
         change: &Change,
     ) -> Result<TenantRecord, StoreError> {
-        self.ask(async |client| {
-            let work = client.transaction().await?;
+        self.timed(async {
+            let mut lease = self.lease().await?;
+            let work = lease.client.transaction().await?;
             self.insert_in(&work, external_id, change).await?;
             let record = read_back(&work, external_id).await?;
             work.commit().await?;
+            lease.done();
             Ok(record)
         })
         .await
@@ -192,8 +187,9 @@ impl Store {
         change: &Change,
         flag: &str,
     ) -> Result<TenantRecord, StoreError> {
-        self.ask(async |client| {
-            let work = client.transaction().await?;
+        self.timed(async {
+            let mut lease = self.lease().await?;
+            let work = lease.client.transaction().await?;
             work.execute(
                 "delete from tenants where external_id = $1",
                 &[&external_id],
@@ -208,6 +204,7 @@ impl Store {
             work.execute(&enable, &[&Uuid::new_v4(), &flag]).await?;
             let record = read_back(&work, external_id).await?;
             work.commit().await?;
+            lease.done();
             Ok(record)
         })
         .await
@@ -247,8 +244,9 @@ impl Store {
         external_id: &str,
         change: &Change,
     ) -> Result<Option<TenantRecord>, StoreError> {
-        self.ask(async |client| {
-            let work = client.transaction().await?;
+        self.timed(async {
+            let mut lease = self.lease().await?;
+            let work = lease.client.transaction().await?;
             let (mut columns, mut row) = (Vec::new(), Map::new());
             self.columns(change, &mut columns, &mut row)?;
             let set: String = columns
@@ -273,6 +271,7 @@ impl Store {
             }
             let record = read_back(&work, external_id).await?;
             work.commit().await?;
+            lease.done();
             Ok(Some(record))
         })
         .await
@@ -324,9 +323,12 @@ impl Store {
     ///
     /// When the database is away.
     pub async fn delete(&self, external_id: &str) -> Result<bool, StoreError> {
-        self.ask(async |client| {
+        self.timed(async {
+            let lease = self.lease().await?;
             let delete = "delete from tenants where external_id = $1";
-            Ok(client.execute(delete, &[&external_id]).await? > 0)
+            let deleted = lease.client.execute(delete, &[&external_id]).await?;
+            lease.done();
+            Ok(deleted > 0)
         })
         .await
     }
@@ -341,39 +343,47 @@ impl Store {
         external_id: &str,
         count: i32,
     ) -> Result<(), StoreError> {
-        self.ask(async |client| {
+        self.timed(async {
+            let lease = self.lease().await?;
             let update = "update tenants set migrations_ran = $2
                           where external_id = $1 and migrations_ran is distinct from $2";
-            client.execute(update, &[&external_id, &count]).await?;
+            lease
+                .client
+                .execute(update, &[&external_id, &count])
+                .await?;
+            lease.done();
             Ok(())
         })
         .await
     }
 
-    /// Runs a question on a connection of its own, within the time limit. A connection that was lost while it lay idle
-    /// is noticed by the failure of the first question, which is then asked once more.
-    async fn ask<T>(
+    /// Gives work its time.
+    async fn timed<T>(
         &self,
-        question: impl AsyncFn(&mut Client) -> Result<T, StoreError>,
+        work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let work = async {
-            let _place = self.room.acquire().await.map_err(|_| StoreError::Timeout)?;
-            let kept = self.idle.lock().pop();
-            if let Some(mut client) = kept.filter(|client| !client.is_closed()) {
-                let answer = question(&mut client).await;
-                if !answer.as_ref().is_err_and(StoreError::is_lost) {
-                    self.give_back(client);
-                    return answer;
-                }
-            }
-            let mut client = self.connect().await?;
-            let answer = question(&mut client).await;
-            self.give_back(client);
-            answer
-        };
         tokio::time::timeout(PATIENCE, work)
             .await
             .unwrap_or(Err(StoreError::Timeout))
+    }
+
+    /// A connection that answers, as soon as there is room for it.
+    async fn lease(&self) -> Result<Lease<'_>, StoreError> {
+        let place = self.room.acquire().await.map_err(|_| StoreError::Timeout)?;
+        loop {
+            let kept = self.idle.lock().pop();
+            let client = match kept {
+                None => self.connect().await?,
+                // It may have been lost while it lay idle.
+                Some(client) if client.simple_query("").await.is_err() => continue,
+                Some(client) => client,
+            };
+            return Ok(Lease {
+                client,
+                store: self,
+                _place: place,
+            });
+        }
     }
 
     async fn connect(&self) -> Result<Client, StoreError> {
@@ -394,6 +404,20 @@ impl Store {
         if !client.is_closed() {
             self.idle.lock().push(client);
         }
+    }
+}
+
+/// A connection in use. It is closed by dropping, because nobody knows then what it was in the middle of.
+struct Lease<'a> {
+    client: Client,
+    store: &'a Store,
+    _place: SemaphorePermit<'a>,
+}
+
+impl Lease<'_> {
+    /// Everything is done: it may be used again.
+    fn done(self) {
+        self.store.give_back(self.client);
     }
 }
 
