@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 
@@ -173,6 +174,20 @@ pub async fn connect_with(
     application_name: &str,
     settings: &[(&str, &str)],
 ) -> Result<tokio_postgres::Client, Error> {
+    let (client, _driver) = connect_driven(options, application_name, settings).await?;
+    Ok(client)
+}
+
+/// As [`connect_with`], with the task that drives the connection: aborting it closes the socket at once, whatever was
+/// sent and not yet answered. Dropping the client alone waits for those answers.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn connect_driven(
+    options: &ConnectOptions,
+    application_name: &str,
+    settings: &[(&str, &str)],
+) -> Result<(tokio_postgres::Client, JoinHandle<()>), Error> {
     let mut config = tokio_postgres::Config::new();
     config
         .host(&options.host)
@@ -220,18 +235,18 @@ pub async fn connect_with(
 async fn open<T>(
     config: &tokio_postgres::Config,
     tls: T,
-) -> Result<tokio_postgres::Client, tokio_postgres::Error>
+) -> Result<(tokio_postgres::Client, JoinHandle<()>), tokio_postgres::Error>
 where
     T: tokio_postgres::tls::MakeTlsConnect<tokio_postgres::Socket>,
     T::Stream: Send + 'static,
 {
     let (client, connection) = config.connect(tls).await?;
-    tokio::spawn(async move {
+    let driver = tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "database connection ended");
         }
     });
-    Ok(client)
+    Ok((client, driver))
 }
 
 fn ssl_mode(options: &ConnectOptions) -> SslMode {

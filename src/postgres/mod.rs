@@ -8,9 +8,13 @@ mod connect;
 pub mod embedded;
 pub mod migrate;
 pub mod partitions;
+mod quote;
 mod tls;
 mod url;
 
-pub use connect::{ConnectOptions, Error, RENDERING, TlsMode, connect, connect_with};
+pub use connect::{
+    ConnectOptions, Error, RENDERING, TlsMode, connect, connect_driven, connect_with,
+};
+pub(crate) use quote::literal;
 pub(crate) use tls::connector as tls_connector;
 pub use url::UrlError;

@@ -3,6 +3,8 @@
 
 mod support;
 
+mod access_rights;
+mod access_support;
 mod bad_input;
 mod changes_delivery;
 mod changes_property;
