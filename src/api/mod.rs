@@ -1,16 +1,23 @@
-//! HTTP doors: health, readiness, ping, metrics, and a clear answer where a feature is not there yet.
+//! HTTP doors: health, readiness, metrics here; ping, broadcast and the OpenAPI document in files of their own.
+
+mod answers;
+mod broadcast;
+mod envelope;
+mod gate;
+mod ping;
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
+use tower_http::compression::CompressionLayer;
 
 use crate::auth::ApiKeys;
 use crate::socket::{self, Doorway};
@@ -45,15 +52,26 @@ pub fn router(doors: Doors) -> Router {
         .route("/healthcheck", get(|| async { "ok" }))
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(readyz))
-        .route("/api/ping", get(ping))
-        .route("/realtime/v1/api/ping", get(ping))
+        .merge(clients("/api"))
+        .merge(clients("/realtime/v1/api"))
         .route("/api/tenants/{id}/health", get(health))
         .route("/metrics", get(metrics))
-        .route("/api/broadcast", any(not_yet))
-        .route("/api/broadcast/{topic}/events/{event}", any(not_yet))
-        .route("/realtime/v1/api/{*rest}", any(not_yet))
+        .route_layer(middleware::from_fn(envelope::json_only))
         .with_state(Arc::new(doors))
         .merge(sockets)
+        .fallback(answers::not_found)
+        .method_not_allowed_fallback(answers::not_found)
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn(envelope::request_id))
+}
+
+/// What clients of a tenant ask for, under the API's own path and under the one that the gateway gives it.
+fn clients(prefix: &str) -> Router<Arc<Doors>> {
+    let routes = Router::new()
+        .route("/ping", get(ping::ping))
+        .route("/broadcast", post(broadcast::batch))
+        .route("/broadcast/{topic}/events/{event}", post(broadcast::single));
+    Router::new().nest(prefix, routes)
 }
 
 async fn readyz(State(doors): State<Arc<Doors>>) -> Response {
@@ -66,10 +84,6 @@ async fn readyz(State(doors): State<Arc<Doors>>) -> Response {
     }
 }
 
-async fn ping() -> Response {
-    json_response(StatusCode::OK, &json!({ "message": "Success" }))
-}
-
 /// Health as the compose file asks for it (protocol.md §8.6, postgres.md §6.4).
 async fn health(
     State(doors): State<Arc<Doors>>,
@@ -80,7 +94,7 @@ async fn health(
         return StatusCode::FORBIDDEN.into_response();
     }
     let Ok(tenant) = doors.doorway.directory.find(&id).await else {
-        return json_response(StatusCode::NOT_FOUND, &json!({ "message": "not found" }));
+        return answers::message(StatusCode::NOT_FOUND, "not found");
     };
     let connected = tenant.opened().is_some_and(|backend| backend.live());
     let body = json!({ "data": {
@@ -91,7 +105,7 @@ async fn health(
         "region": doors.region,
         "node": "dovetail",
     }});
-    json_response(StatusCode::OK, &body)
+    answers::json(StatusCode::OK, &body)
 }
 
 async fn metrics(State(doors): State<Arc<Doors>>, headers: HeaderMap) -> Response {
@@ -105,11 +119,6 @@ async fn metrics(State(doors): State<Arc<Doors>>, headers: HeaderMap) -> Respons
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
 }
 
-async fn not_yet() -> Response {
-    let message = "This version of the server has no REST broadcast and no tenant API yet";
-    json_response(StatusCode::NOT_IMPLEMENTED, &json!({ "message": message }))
-}
-
 /// The value must start with exactly `Bearer ` (P-225).
 fn allowed(keys: &ApiKeys, headers: &HeaderMap) -> bool {
     headers
@@ -117,13 +126,4 @@ fn allowed(keys: &ApiKeys, headers: &HeaderMap) -> bool {
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "))
         .is_some_and(|token| keys.verify(token, socket::unix_now()).is_ok())
-}
-
-fn json_response(status: StatusCode, body: &serde_json::Value) -> Response {
-    let mut response = (status, Json(body)).into_response();
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        header::HeaderValue::from_static("application/json; charset=utf-8"),
-    );
-    response
 }

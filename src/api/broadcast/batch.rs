@@ -251,7 +251,10 @@ mod tests {
             assert_eq!(with("id", value), invalid("id"), "{value}");
         }
         let large = format!(r#"{{"x":"{}"}}"#, "x".repeat(200));
-        assert_eq!(with("payload", &large), format!(r#"{{"payload":["{TOO_LARGE}"]}}"#));
+        assert_eq!(
+            with("payload", &large),
+            format!(r#"{{"payload":["{TOO_LARGE}"]}}"#)
+        );
     }
 
     #[test]

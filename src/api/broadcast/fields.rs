@@ -8,10 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Deserializer, Error};
 
 /// Calls `visit` with each key and the text of its value.
-pub(super) fn of_object<'a>(
-    json: &'a str,
-    visit: impl FnMut(&str, &'a str),
-) -> Result<(), Error> {
+pub(super) fn of_object<'a>(json: &'a str, visit: impl FnMut(&str, &'a str)) -> Result<(), Error> {
     Deserializer::from_str(json).deserialize_map(Members(visit))
 }
 
@@ -71,7 +68,8 @@ pub(super) fn document(body: &[u8]) -> Result<&str, Error> {
     if body.is_empty() {
         return Ok("{}");
     }
-    let document = <&RawValue>::deserialize(&mut Deserializer::from_slice(body))?;
-    serde_json::from_slice::<serde::de::IgnoredAny>(body)?;
+    let mut deserializer = Deserializer::from_slice(body);
+    let document = <&RawValue>::deserialize(&mut deserializer)?;
+    deserializer.end()?;
     Ok(document.get())
 }

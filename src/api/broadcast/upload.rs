@@ -149,10 +149,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn too_large_a_body_is_refused_whether_it_says_so_or_not() {
         let too_large = StatusCode::PAYLOAD_TOO_LARGE;
-        assert_eq!(
-            status(Body::from(vec![0; LIMIT + 1])).await,
-            Err(too_large)
-        );
+        assert_eq!(status(Body::from(vec![0; LIMIT + 1])).await, Err(too_large));
         assert_eq!(status(Body::from(vec![0; LIMIT])).await, Ok(LIMIT));
         // Endless, so it would never be refused if it were read to its end first.
         let endless = stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from(vec![0; 65536])));
