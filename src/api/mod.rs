@@ -4,6 +4,7 @@ mod answers;
 mod broadcast;
 mod envelope;
 mod gate;
+mod openapi;
 mod ping;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tower_http::compression::CompressionLayer;
 
+use self::answers::json as json_response;
 use crate::auth::ApiKeys;
 use crate::socket::{self, Doorway};
 use crate::tenant::Tenant;
@@ -69,6 +71,7 @@ pub fn router(doors: Doors) -> Router {
 fn clients(prefix: &str) -> Router<Arc<Doors>> {
     let routes = Router::new()
         .route("/ping", get(ping::ping))
+        .route("/openapi", get(openapi::openapi))
         .route("/broadcast", post(broadcast::batch))
         .route("/broadcast/{topic}/events/{event}", post(broadcast::single));
     Router::new().nest(prefix, routes)
@@ -105,7 +108,7 @@ async fn health(
         "region": doors.region,
         "node": "dovetail",
     }});
-    answers::json(StatusCode::OK, &body)
+    json_response(StatusCode::OK, &body)
 }
 
 async fn metrics(State(doors): State<Arc<Doors>>, headers: HeaderMap) -> Response {
