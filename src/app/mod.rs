@@ -68,6 +68,7 @@ pub async fn run(
         api_keys: config.api_keys(),
         metrics_keys: config.metrics_keys(),
         metrics: metrics_handle,
+        inspector: config.inspector,
         region: config.region.clone(),
     });
     tracing::info!(%address, tenant = %config.tenant, "listening");

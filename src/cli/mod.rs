@@ -7,6 +7,7 @@ mod database;
 mod dev;
 mod logging;
 mod open_files;
+mod policy;
 mod serve;
 mod settings;
 mod stop;
@@ -42,8 +43,9 @@ enum Command {
     Migrate,
     /// Print a token signed with API_JWT_SECRET, or with the secret of `dovetail dev`
     Token(token::Args),
-    /// Look for what keeps changes, broadcasts or logins from working, and say what to run
-    Doctor,
+    /// Look for what keeps changes, broadcasts or logins from working, and say what to run; with --as and --topic,
+    /// say what these claims may do on that topic and which policies decide it
+    Doctor(policy::Args),
     /// Print every setting with its default, as a file of environment variables
     Settings,
 }
@@ -112,7 +114,13 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Serve => serve::run(config(&flags, Purpose::Serve)?)?,
         Command::Dev => dev::run(&flags)?,
         Command::Migrate => database::migrate(config(&flags, Purpose::Database)?)?,
-        Command::Doctor => return database::doctor(config(&flags, Purpose::Database)?),
+        Command::Doctor(args) => {
+            let config = config(&flags, Purpose::Database)?;
+            return match args.question()? {
+                Some(question) => policy::run(config, &question),
+                None => database::doctor(config),
+            };
+        }
         Command::Token(args) => return token::run(&args, &flags),
         Command::Settings => print!("{}", env_example()),
     }

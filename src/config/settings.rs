@@ -136,6 +136,7 @@ pub const SETTINGS: &[Setting] = &[
     plain(Listening, "MAX_CONNECTIONS", Number, "16384", "Connections accepted at the same time; more wait"),
     plain(Listening, "DRAIN_SECONDS", Seconds, "5", "How long a stop waits for sockets to close before it ends them"),
     plain(Listening, "RLIMIT_NOFILE", Number, "", "Soft limit of open files; the hard limit when not set"),
+    plain(Listening, "INSPECTOR", Bool, "true", "Serve the inspector page at /inspector, which shows nothing without a token"),
 
     hidden(Database, "DATABASE_URL", Text, "The database, postgres://user:password@host:5432/database?sslmode=...; replaces the five variables below"),
     plain(Database, "DB_HOST", Text, "127.0.0.1", "Host of the database"),

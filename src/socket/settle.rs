@@ -109,8 +109,13 @@ pub(super) fn entries(bindings: &[Binding]) -> Vec<Entry> {
         .collect()
 }
 
-/// Says why policies could not be asked; the text holds no claims.
+/// Says why policies could not be asked, and has a missing partition made; the text holds no claims.
 pub(super) fn log(failure: &access::Failure, tenant: &Tenant) {
+    if *failure == access::Failure::MissingPartition
+        && let Some(backend) = tenant.opened()
+    {
+        backend.maintain_soon();
+    }
     tracing::warn!(code = failure.code(), tenant = %tenant.external_id, error = %failure, "rights could not be asked for");
 }
 

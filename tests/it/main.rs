@@ -3,6 +3,10 @@
 
 mod support;
 
+mod access_failures;
+mod access_load;
+mod access_policies;
+mod access_replay;
 mod access_rights;
 mod access_support;
 mod bad_input;
@@ -11,6 +15,7 @@ mod changes_property;
 mod changes_rls;
 mod changes_stale;
 mod changes_support;
+mod channels;
 mod clients;
 mod command_line;
 mod decoders_any_bytes;
