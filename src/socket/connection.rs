@@ -61,6 +61,8 @@ pub(super) struct Joining {
     pub(super) request: super::joining::Request,
     /// Frames for this topic, in order: whether binary, and the bytes.
     pub(super) waiting: VecDeque<(bool, Bytes)>,
+    /// Policies changed meanwhile: what was found out about rights does not count.
+    pub(super) outdated: bool,
 }
 
 /// One socket.
@@ -277,12 +279,7 @@ impl Connection {
                 .map(|(topic, _)| Arc::clone(topic))
                 .collect();
             for topic in over {
-                if let Some(Slot::Joined(channel)) = self.channels.get(&topic) {
-                    channel
-                        .member
-                        .system("system", Status::Error, "Too many messages per second");
-                }
-                self.close_channel(&topic);
+                self.dismiss(&topic, "Too many messages per second");
             }
         }
         if attention.has(Attention::RIGHTS) {
@@ -387,11 +384,20 @@ impl Connection {
         }
     }
 
+    /// Ends a joined channel and says why.
+    pub(super) fn dismiss(&mut self, topic: &str, reason: &str) {
+        if let Some(Slot::Joined(channel)) = self.channels.get(topic) {
+            channel.member.dismiss(reason);
+        }
+        self.close_channel(topic);
+    }
+
     /// Ends a joined channel in an orderly way and says so.
     pub(super) fn close_channel(&mut self, topic: &str) {
         if let Some(Slot::Joined(mut channel)) = self.channels.remove(topic) {
             let close = encode::close(self.version, channel.join_ref(), topic);
             let pending = channel.pending.take();
+            channel.member.end();
             channel.end(Departure::Orderly);
             self.outbox.push(close);
             self.note_channels();

@@ -13,7 +13,7 @@ use super::settle::{self, Settlement};
 use super::upgrade::unix_now;
 use crate::access::Subject;
 use crate::auth::Claims;
-use crate::hub::{Closing, Differences, Member, TopicKey};
+use crate::hub::{Closing, Member, TopicKey};
 use crate::presence::Departure;
 use crate::protocol::encode::{self, Status};
 use crate::protocol::join::{self, Join, TokenChoice};
@@ -113,6 +113,7 @@ impl Connection {
             ticket,
             request,
             waiting: VecDeque::new(),
+            outdated: false,
         };
         self.channels
             .insert(topic, Slot::Joining(Box::new(joining)));
@@ -260,6 +261,9 @@ impl Connection {
                 topic,
                 settlement,
             } => {
+                if self.settle_again(&topic, ticket) {
+                    return;
+                }
                 if let Some(joining) = self.take_joining(&topic, ticket) {
                     self.complete(topic, joining.request, *settlement, joining.waiting);
                 }
@@ -309,6 +313,26 @@ impl Connection {
                 }
             }
             Notice::WriterEnded => {}
+        }
+    }
+
+    /// Rights that were found out before policies changed do not count: finds out again. `false` when they do count.
+    fn settle_again(&mut self, topic: &Arc<str>, ticket: u64) -> bool {
+        let Some(Slot::Joining(joining)) = self.channels.get_mut(topic) else {
+            return false;
+        };
+        if joining.ticket != ticket || !std::mem::take(&mut joining.outdated) {
+            return false;
+        }
+        let Some(Slot::Joining(joining)) = self.channels.get(topic) else {
+            return false;
+        };
+        match &joining.request.accepted {
+            Some(accepted) if accepted.join.private => {
+                self.settle(ticket, Arc::clone(topic), accepted);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -371,14 +395,6 @@ impl Connection {
             first.push(encode::close(self.version, replaced, &topic));
         }
         let rights = settlement.rights;
-        if let Some(rights) = rights {
-            // Before it enters the topic: what it may not read must not reach it even once.
-            let differences = match presence_enabled && rights.presence {
-                true => Differences::FanOut,
-                false => Differences::None,
-            };
-            member.set_rights(rights.broadcast, differences);
-        }
         let hub = &self.tenant.hub;
         let enter = |first: Vec<bytes::Bytes>| match settlement.replay {
             Some((membership, stored)) => {
@@ -453,14 +469,12 @@ impl Connection {
         let channel = Channel::new(&self.tenant, member, membership, settled, subscription);
         self.entry.count();
         self.note_recheck(channel.due_at());
-        let member = Arc::clone(&channel.member);
         self.channels
             .insert(Arc::clone(&topic), Slot::Joined(Box::new(channel)));
         self.channelless_since = None;
         if too_many {
             let message = "Too many presence messages per second";
-            member.system("system", Status::Error, message);
-            self.close_channel(&topic);
+            self.dismiss(&topic, message);
         } else if retry {
             self.retry_later(&topic);
         }
@@ -501,7 +515,6 @@ impl Connection {
             return;
         }
         let message = "Replication connection was not established in time";
-        channel.member.system("system", Status::Error, message);
-        self.close_channel(topic);
+        self.dismiss(topic, message);
     }
 }

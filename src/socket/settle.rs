@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::access::{self, Rights, Stored, StoredBody, Subject};
 use crate::auth::Claims;
 use crate::changes::{Changes, Entry, Prepared, Refused};
-use crate::hub::{Member, Membership, TopicKey};
+use crate::hub::{Differences, Member, Membership, TopicKey};
 use crate::protocol::join::Binding;
 use crate::protocol::{Encoding, Version, encode};
 use crate::tenant::Tenant;
@@ -62,6 +62,12 @@ pub(super) async fn settle(tenant: Arc<Tenant>, task: Task) -> Result<Settlement
         if !read.broadcast && !read.presence {
             return Err(unauthorized());
         }
+        // Before it enters the topic: what it may not read must not reach it even once, nor be kept for it.
+        let differences = match task.presence && read.presence {
+            true => Differences::FanOut,
+            false => Differences::None,
+        };
+        task.member.set_rights(read.broadcast, differences);
         rights = Some(read);
         if let Some(params) = &task.replay {
             if !read.broadcast {

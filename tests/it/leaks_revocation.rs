@@ -27,7 +27,9 @@ const MEMBERS: &str = "
       and coalesce(auth.jwt() ->> 'weak', '') = '');
     create policy members_write on realtime.messages for insert to authenticated with check (true);";
 
-const SETTINGS: [(&str, &str); 3] = [
+const SETTINGS: [(&str, &str); 4] = [
+    // Some tests keep questions waiting.
+    ("STATEMENT_TIMEOUT_MS", "60000"),
     ("CHANNEL_ERROR_BACKOFF_MS", "1"),
     ("CLIENT_PRESENCE_MAX_CALLS", "1000000"),
     ("ACCESS_CONNECTIONS", "4"),
