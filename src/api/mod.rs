@@ -2,12 +2,13 @@
 
 mod channels;
 mod inspector;
+mod tenants;
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
@@ -17,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::ApiKeys;
 use crate::socket::{self, Doorway};
-use crate::tenant::Tenant;
 
 /// What the HTTP doors show and ask.
 pub struct Doors {
@@ -58,11 +58,12 @@ pub fn router(doors: Doors) -> Router {
         .route("/readyz", get(readyz))
         .route("/api/ping", get(ping))
         .route("/realtime/v1/api/ping", get(ping))
-        .route("/api/tenants/{id}/health", get(health))
         .route("/metrics", get(metrics))
         .route("/api/broadcast", any(not_yet))
         .route("/api/broadcast/{topic}/events/{event}", any(not_yet))
         .route("/realtime/v1/api/{*rest}", any(not_yet))
+        .merge(tenants::routes())
+        .nest("/realtime/v1", tenants::routes())
         .with_state(Arc::new(doors))
         .merge(sockets)
         .merge(channels)
@@ -70,8 +71,7 @@ pub fn router(doors: Doors) -> Router {
 }
 
 async fn readyz(State(doors): State<Arc<Doors>>) -> Response {
-    let live = |tenant: &Arc<Tenant>| tenant.opened().is_none_or(|backend| backend.live());
-    if !doors.draining.is_cancelled() && doors.doorway.directory.served().iter().all(live) {
+    if !doors.draining.is_cancelled() && doors.doorway.directory.is_ready() {
         "ready".into_response()
     } else {
         let reason = "the replication stream is not live yet";
@@ -81,30 +81,6 @@ async fn readyz(State(doors): State<Arc<Doors>>) -> Response {
 
 async fn ping() -> Response {
     json_response(StatusCode::OK, &json!({ "message": "Success" }))
-}
-
-/// Health as the compose file asks for it (protocol.md §8.6, postgres.md §6.4).
-async fn health(
-    State(doors): State<Arc<Doors>>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Response {
-    if !allowed(&doors.api_keys, &headers) {
-        return StatusCode::FORBIDDEN.into_response();
-    }
-    let Ok(tenant) = doors.doorway.directory.find(&id).await else {
-        return json_response(StatusCode::NOT_FOUND, &json!({ "message": "not found" }));
-    };
-    let connected = tenant.opened().is_some_and(|backend| backend.live());
-    let body = json!({ "data": {
-        "healthy": connected,
-        "db_connected": connected,
-        "replication_connected": connected,
-        "connected_cluster": tenant.sockets.users(),
-        "region": doors.region,
-        "node": "dovetail",
-    }});
-    json_response(StatusCode::OK, &body)
 }
 
 async fn metrics(State(doors): State<Arc<Doors>>, headers: HeaderMap) -> Response {

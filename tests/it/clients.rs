@@ -24,16 +24,16 @@ use crate::support::token::SECRET;
 const LIMIT: Duration = Duration::from_secs(240);
 
 /// No file may take longer than two minutes.
-const ARGUMENTS: [&str; 3] = ["--test", "--test-reporter=spec", "--test-timeout=120000"];
+pub const ARGUMENTS: [&str; 3] = ["--test", "--test-reporter=spec", "--test-timeout=120000"];
 
-fn folder(name: &str) -> PathBuf {
+pub fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests")
         .join(name)
 }
 
 /// Runs a program to its end; panics with all it said when it fails.
-async fn run(what: &str, command: &mut Command) -> String {
+pub async fn run(what: &str, command: &mut Command) -> String {
     let child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -63,7 +63,7 @@ fn up_to_date(wanted: &Path, stamp: &Path) -> bool {
     }
 }
 
-async fn node_modules() {
+pub async fn node_modules() {
     static READY: OnceCell<()> = OnceCell::const_new();
     READY
         .get_or_init(|| async {
@@ -227,4 +227,15 @@ async fn the_python_client_receives_changes_broadcasts_and_presence() {
     tell_where(&mut command, &server, &database);
     let said = run("test_realtime.py", &mut command).await;
     assert!(!said.contains("Ran 0 tests"), "no tests:\n{said}");
+}
+
+#[tokio::test]
+async fn the_compose_file_is_valid_and_fits_the_server() {
+    node_modules().await;
+    let mut node = Command::new("node");
+    node.args(ARGUMENTS)
+        .arg("compose.test.mjs")
+        .current_dir(folder("js"));
+    let said = run("compose.test.mjs", &mut node).await;
+    assert!(!said.contains("tests 0\n"), "no tests:\n{said}");
 }

@@ -102,6 +102,7 @@ mod tests {
             dbname: "postgres".into(),
             tls: TlsMode::Disable,
             tls_ca_file: None,
+            ip_version: None,
         };
         let url = database_url(&options);
         assert!(!url.contains('\''), "it stands in single quotes");
