@@ -84,7 +84,13 @@ async fn node_modules() {
         .await;
 }
 
-async fn python() -> PathBuf {
+/// The Python interpreter of an environment with all libraries that the tests want.
+pub async fn python() -> PathBuf {
+    static READY: OnceCell<PathBuf> = OnceCell::const_new();
+    READY.get_or_init(prepare_python).await.clone()
+}
+
+async fn prepare_python() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
     let program = target.join("bin/python");
     let wanted = folder("py").join("requirements.txt");
@@ -142,6 +148,11 @@ async fn supabase_js_latest_and_2_39_receive_postgres_changes() {
 #[tokio::test]
 async fn supabase_js_latest_and_2_39_exchange_broadcasts_and_presence() {
     node("messages.test.mjs").await;
+}
+
+#[tokio::test]
+async fn supabase_js_sends_over_rest() {
+    node("rest.test.mjs").await;
 }
 
 #[tokio::test]

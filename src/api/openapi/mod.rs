@@ -13,7 +13,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use utoipa::openapi::path::{HttpMethod, Operation};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Paths};
+use utoipa::openapi::{
+    ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Paths,
+};
 
 use super::answers;
 
@@ -99,10 +101,7 @@ mod tests {
                     for content in answer["content"].as_object().into_iter().flatten() {
                         // What a schema's text could not be read into.
                         assert_ne!(content.1["schema"], serde_json::json!({ "default": null }));
-                        assert!(
-                            content.1["schema"].is_object(),
-                            "{method} {path} {status}"
-                        );
+                        assert!(content.1["schema"].is_object(), "{method} {path} {status}");
                     }
                 }
             }

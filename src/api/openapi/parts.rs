@@ -142,7 +142,10 @@ pub(super) fn problems() -> Value {
 /// Adds the headers that say how many requests the tenant gets.
 pub(super) fn rated(response: ResponseBuilder) -> Response {
     [
-        ("x-rate-rolling", "Requests per second, averaged over a minute."),
+        (
+            "x-rate-rolling",
+            "Requests per second, averaged over a minute.",
+        ),
         ("x-rate-limit", "How many there may be."),
         ("x-rate-limit-remaining", "The difference of the two."),
     ]

@@ -13,7 +13,12 @@ use super::parts::{
 const TAG: &str = "tenants";
 
 pub(super) fn routes() -> Vec<Route> {
-    let list = one("listTenants", "All tenants", "What is stored, secrets left out.").response(
+    let list = one(
+        "listTenants",
+        "All tenants",
+        "What is stored, secrets left out.",
+    )
+    .response(
         "200",
         json_of(
             "The tenants",
@@ -29,15 +34,22 @@ pub(super) fn routes() -> Vec<Route> {
         "Creates a tenant",
         "Prepares its database. One with this `external_id` is updated instead.",
     ));
-    let show = found(one("showTenant", "A tenant", "What is stored, secrets left out."))
-        .response("200", json_of("The tenant", data(tenant())));
+    let show = found(one(
+        "showTenant",
+        "A tenant",
+        "What is stored, secrets left out.",
+    ))
+    .response("200", json_of("The tenant", data(tenant())));
     let delete = named(one(
         "deleteTenant",
         "Deletes a tenant",
         "Its sockets are closed, its replication slot is dropped. It need not exist.",
     ))
     .response("204", nothing("There is none of that name now"))
-    .response("409", any_message("The one tenant comes from the environment"))
+    .response(
+        "409",
+        any_message("The one tenant comes from the environment"),
+    )
     .response("500", any_message("It could not be deleted"));
     let reload = found(one(
         "reloadTenant",
@@ -72,13 +84,21 @@ pub(super) fn routes() -> Vec<Route> {
             json_only(update("patchTenant")),
         ),
         ("/api/tenants/{id}", HttpMethod::Delete, json_only(delete)),
-        ("/api/tenants/{id}/reload", HttpMethod::Post, json_only(reload)),
+        (
+            "/api/tenants/{id}/reload",
+            HttpMethod::Post,
+            json_only(reload),
+        ),
         (
             "/api/tenants/{id}/shutdown",
             HttpMethod::Post,
             json_only(shutdown),
         ),
-        ("/api/tenants/{id}/health", HttpMethod::Get, json_only(health)),
+        (
+            "/api/tenants/{id}/health",
+            HttpMethod::Get,
+            json_only(health),
+        ),
     ]
 }
 
@@ -114,7 +134,10 @@ fn written(operation: OperationBuilder) -> OperationBuilder {
         .response("200", location("Updated"))
         .response("201", location("Created"))
         .response("400", any_message("No JSON object with `tenant`"))
-        .response("409", any_message("The one tenant comes from the environment"))
+        .response(
+            "409",
+            any_message("The one tenant comes from the environment"),
+        )
         .response("413", page("The body is too large"))
         .response(
             "422",
