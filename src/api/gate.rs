@@ -33,9 +33,18 @@ pub(super) async fn enter(
     let host = headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
-    let tenant = directory.resolve(host).await.map_err(|NoTenant::Unknown| {
-        answers::message(StatusCode::UNAUTHORIZED, "Tenant not found in database")
-    })?;
+    let tenant = directory
+        .resolve(host)
+        .await
+        .map_err(|reason| match reason {
+            NoTenant::Unknown => {
+                answers::message(StatusCode::UNAUTHORIZED, "Tenant not found in database")
+            }
+            NoTenant::Unavailable => answers::message(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The database of the tenants cannot be read now",
+            ),
+        })?;
     let requests = &tenant.meters.requests;
     requests.add(1);
     // Whole requests, as the original shows them.

@@ -7,23 +7,25 @@ mod gate;
 mod openapi;
 mod ping;
 
+mod channels;
+mod inspector;
+mod tenants;
+
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
-use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tower_http::compression::CompressionLayer;
 
 use self::answers::json as json_response;
 use crate::auth::ApiKeys;
 use crate::socket::{self, Doorway};
-use crate::tenant::Tenant;
 
 /// What the HTTP doors show and ask.
 pub struct Doors {
@@ -37,6 +39,8 @@ pub struct Doors {
     pub metrics_keys: ApiKeys,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
+    /// Whether the inspector page is served.
+    pub inspector: bool,
     /// Shown in the health answer.
     pub region: String,
 }
@@ -50,17 +54,26 @@ pub fn router(doors: Doors) -> Router {
         .route("/socket/websocket", any(socket::handle))
         .route("/realtime/v1/websocket", any(socket::handle))
         .with_state(doorway);
+    let channels = channels::router(Arc::clone(&doors.doorway.directory));
+    let inspector = if doors.inspector {
+        inspector::router()
+    } else {
+        Router::new()
+    };
     Router::new()
         .route("/healthcheck", get(|| async { "ok" }))
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(readyz))
         .merge(clients("/api"))
         .merge(clients("/realtime/v1/api"))
-        .route("/api/tenants/{id}/health", get(health))
+        .merge(tenants::routes())
+        .nest("/realtime/v1", tenants::routes())
         .route("/metrics", get(metrics))
         .route_layer(middleware::from_fn(envelope::json_only))
         .with_state(Arc::new(doors))
         .merge(sockets)
+        .merge(channels)
+        .merge(inspector)
         .fallback(answers::not_found)
         .method_not_allowed_fallback(answers::not_found)
         .layer(CompressionLayer::new())
@@ -78,37 +91,12 @@ fn clients(prefix: &str) -> Router<Arc<Doors>> {
 }
 
 async fn readyz(State(doors): State<Arc<Doors>>) -> Response {
-    let live = |tenant: &Arc<Tenant>| tenant.opened().is_none_or(|backend| backend.live());
-    if !doors.draining.is_cancelled() && doors.doorway.directory.served().iter().all(live) {
+    if !doors.draining.is_cancelled() && doors.doorway.directory.is_ready() {
         "ready".into_response()
     } else {
         let reason = "the replication stream is not live yet";
         (StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
     }
-}
-
-/// Health as the compose file asks for it (protocol.md §8.6, postgres.md §6.4).
-async fn health(
-    State(doors): State<Arc<Doors>>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Response {
-    if !allowed(&doors.api_keys, &headers) {
-        return StatusCode::FORBIDDEN.into_response();
-    }
-    let Ok(tenant) = doors.doorway.directory.find(&id).await else {
-        return answers::message(StatusCode::NOT_FOUND, "not found");
-    };
-    let connected = tenant.opened().is_some_and(|backend| backend.live());
-    let body = json!({ "data": {
-        "healthy": connected,
-        "db_connected": connected,
-        "replication_connected": connected,
-        "connected_cluster": tenant.sockets.users(),
-        "region": doors.region,
-        "node": "dovetail",
-    }});
-    json_response(StatusCode::OK, &body)
 }
 
 async fn metrics(State(doors): State<Arc<Doors>>, headers: HeaderMap) -> Response {

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::auth::{ApiKeys, ClaimValidators, Jwks, Keys};
 use crate::postgres::ConnectOptions;
+pub use crate::postgres::IpVersion;
 
 mod address;
 mod database;
@@ -22,11 +23,13 @@ mod problems;
 mod read;
 mod reader;
 mod settings;
+mod tenants;
 
 pub use problems::{Problem, Problems};
 pub use read::{Purpose, environment};
 pub use reader::NotUnicode;
 pub use settings::{Group, SETTINGS, Setting, Shape, env_example};
+pub use tenants::{Source, Tenants};
 
 /// Everything the server can be told. Made by [`Config::read`].
 ///
@@ -41,15 +44,16 @@ pub struct Config {
     pub max_header_length: usize,
     /// Connections of this node that are accepted at the same time. Default 16384.
     pub max_connections: usize,
-    /// How long a stop waits for sockets to go, from `DRAIN_SECONDS`. Default 5 s.
+    /// How long a stop takes at most to close the sockets, from `DRAIN_SECONDS`. Default 7 s: `docker stop` kills after 10,
+    /// and up to 2 are for giving slots and locks back.
     pub drain: Duration,
     /// Soft limit of open files to set, capped by the hard limit; none raises it to the hard limit.
     pub rlimit_nofile: Option<u64>,
+    /// Serve the page at `/inspector`. Default `true`: it shows nothing without a token.
+    pub inspector: bool,
 
     /// The tenant's database, from `DATABASE_URL` or `DB_*`. None when none of them is set.
     pub database: Option<ConnectOptions>,
-    /// From `DB_IP_VERSION`; checked as the original does, without effect: every address of the host is tried.
-    pub db_ip_version: Option<IpVersion>,
 
     /// External id of the one tenant, from `SELF_HOST_TENANT_NAME`. Default `realtime-dev`.
     pub tenant: String,
@@ -68,6 +72,9 @@ pub struct Config {
     /// Connections that ask the policies of private channels. Default 2.
     pub access_connections: usize,
 
+    /// Where the tenants come from.
+    pub tenants: Tenants,
+
     /// Secret of client tokens and of the tenant API, from `API_JWT_SECRET`.
     pub api_jwt_secret: Option<Secret>,
     /// A second secret the tenant API accepts while the first is being replaced, from
@@ -75,6 +82,8 @@ pub struct Config {
     pub api_jwt_secret_next: Option<Secret>,
     /// Public keys of client tokens, from `API_JWT_JWKS`: an object with `keys`, an array or one key.
     pub api_jwt_jwks: Option<Jwks>,
+    /// The same as it was written, for the metadata of tenants.
+    pub api_jwt_jwks_json: Option<serde_json::Value>,
     /// Secret of tokens for `/metrics`, from `METRICS_JWT_SECRET`. None closes `/metrics`.
     pub metrics_jwt_secret: Option<Secret>,
     /// Tokens the tenant API refuses, from `API_TOKEN_BLOCKLIST` (comma-separated).
@@ -132,6 +141,8 @@ pub struct Config {
     pub log_level: tracing::level_filters::LevelFilter,
     /// How it is logged.
     pub log_format: LogFormat,
+    /// No lines about health checks, from `DISABLE_HEALTHCHECK_LOGGING`. Default `false`.
+    pub quiet_health_checks: bool,
     /// Where this node is, for the health answer. Default `us-east-1`.
     pub region: String,
     /// Settings that work but are probably not what was meant; to be logged at start.
@@ -216,15 +227,6 @@ pub enum LogFormat {
     Pretty,
     /// One JSON object a line.
     Json,
-}
-
-/// An address family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IpVersion {
-    /// `ipv4`
-    V4,
-    /// `ipv6`
-    V6,
 }
 
 /// Text that is never printed.

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 
+use super::resolve::{self, IpVersion};
 use super::tls;
 
 /// Longest time for one connection: name resolution, TCP, TLS and login together.
@@ -44,6 +45,8 @@ pub struct ConnectOptions {
     pub tls: TlsMode,
     /// CA certificates (PEM) for the verifying modes.
     pub tls_ca_file: Option<PathBuf>,
+    /// Try only the host's addresses of this family.
+    pub ip_version: Option<IpVersion>,
 }
 
 /// libpq's `sslmode`, without `allow`.
@@ -104,6 +107,7 @@ impl std::fmt::Debug for ConnectOptions {
             .field("dbname", &self.dbname)
             .field("tls", &self.tls)
             .field("tls_ca_file", &self.tls_ca_file)
+            .field("ip_version", &self.ip_version)
             .finish()
     }
 }
@@ -123,6 +127,14 @@ pub enum Error {
         /// The cause, with its SQLSTATE when Postgres itself refused.
         #[source]
         source: tokio_postgres::Error,
+    },
+    /// The host has no usable address.
+    #[error("could not connect to {target}: {reason}; check DB_HOST and DB_IP_VERSION")]
+    Address {
+        /// Place and login, as [`ConnectOptions::target`].
+        target: String,
+        /// What the resolver said.
+        reason: String,
     },
     /// No answer in time.
     #[error(
@@ -149,7 +161,7 @@ impl Error {
     pub fn code(&self) -> Option<&SqlState> {
         match self {
             Self::Connect { source, .. } => source.code(),
-            Self::Timeout { .. } | Self::Tls { .. } => None,
+            Self::Address { .. } | Self::Timeout { .. } | Self::Tls { .. } => None,
         }
     }
 }
@@ -190,7 +202,6 @@ pub async fn connect_driven(
 ) -> Result<(tokio_postgres::Client, JoinHandle<()>), Error> {
     let mut config = tokio_postgres::Config::new();
     config
-        .host(&options.host)
         .port(options.port)
         .user(&options.user)
         .dbname(&options.dbname)
@@ -209,6 +220,7 @@ pub async fn connect_driven(
         config.options(startup_options(settings));
     }
     let work = async {
+        place(&mut config, options).await?;
         if options.tls == TlsMode::Disable || options.is_unix() {
             open(&config, tokio_postgres::NoTls).await
         } else {
@@ -230,6 +242,25 @@ pub async fn connect_driven(
                 target: options.target(),
             })
         })
+}
+
+/// Where to connect. Names are left to the driver, which tries every address, unless one family is wanted.
+async fn place(config: &mut tokio_postgres::Config, options: &ConnectOptions) -> Result<(), Error> {
+    if options.ip_version.is_none() || options.is_unix() {
+        config.host(&options.host);
+        return Ok(());
+    }
+    let addresses = resolve::addresses(options)
+        .await
+        .map_err(|error| Error::Address {
+            target: options.target(),
+            reason: error.to_string(),
+        })?;
+    for address in addresses {
+        // The name goes along: certificates are verified against it.
+        config.host(&options.host).hostaddr(address.ip());
+    }
+    Ok(())
 }
 
 async fn open<T>(
@@ -319,6 +350,9 @@ fn hint(options: &ConnectOptions, error: &tokio_postgres::Error) -> &'static str
             _ => "see the log of Postgres",
         };
     }
+    if let Some(hint) = tls::hint(error) {
+        return hint;
+    }
     if let Some(io) = error
         .source()
         .and_then(|cause| cause.downcast_ref::<std::io::Error>())
@@ -356,6 +390,7 @@ mod tests {
             dbname: "d".into(),
             tls: TlsMode::Prefer,
             tls_ca_file: None,
+            ip_version: None,
         }
     }
 

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use super::connection::{self, Peer};
 use crate::auth::TokenError;
 use crate::protocol::Version;
+use crate::refusals::{Place, refused};
 use crate::tenant::Tenant;
 use crate::tenants::{Directory, NoTenant};
 
@@ -119,8 +120,15 @@ async fn check(
         .directory
         .resolve(host)
         .await
-        .map_err(|NoTenant::Unknown| {
-            Refusal::error(StatusCode::NOT_FOUND, "TenantNotFound", "Tenant not found")
+        .map_err(|error| match error {
+            NoTenant::Unknown => {
+                Refusal::error(StatusCode::NOT_FOUND, "TenantNotFound", "Tenant not found")
+            }
+            NoTenant::Unavailable => Refusal::error(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "ErrorConnectingToWebsocket",
+                "Error connecting to Realtime",
+            ),
         })?;
     let settings = tenant.settings_now();
     if settings.suspend {
@@ -215,7 +223,7 @@ async fn refuse(refusal: Refusal, doorway: &Doorway) -> Response<Body> {
             .unwrap_or_default(),
         Refusal::Handshake(reason) => plain(StatusCode::BAD_REQUEST, &reason),
         Refusal::Token(error) => {
-            tracing::debug!(code = error.connect_code(), "connect refused");
+            refused("", Place::Connect, error.connect_code());
             if error != TokenError::Undecodable {
                 tokio::time::sleep(backoff).await;
             }
@@ -231,7 +239,7 @@ async fn refuse(refusal: Refusal, doorway: &Doorway) -> Response<Body> {
             code,
             message,
         } => {
-            tracing::debug!(code, "connect refused");
+            refused("", Place::Connect, code);
             tokio::time::sleep(backoff).await;
             Response::builder()
                 .status(status)
