@@ -9,11 +9,12 @@ use serde_json::Value;
 use super::channel::{Channel, Settled, reply_ref};
 use super::connection::{Connection, Joining, Slot};
 use super::mailbox::Notice;
+use super::rights::Why;
 use super::settle::{self, Settlement};
 use super::upgrade::unix_now;
 use crate::access::Subject;
 use crate::auth::Claims;
-use crate::hub::{Closing, Differences, Member, TopicKey};
+use crate::hub::{Closing, Member, TopicKey};
 use crate::presence::Departure;
 use crate::protocol::encode::{self, Status};
 use crate::protocol::join::{self, Join, TokenChoice};
@@ -100,8 +101,8 @@ impl Connection {
         match self.check_join(&topic, message) {
             Ok(accepted) if !accepted.join.private && accepted.join.postgres_changes.is_empty() => {
                 request.accepted = Some(accepted);
-                let nothing = Settlement::default();
-                self.complete(topic, request, nothing, VecDeque::new());
+                let joining = Box::new(self.joining(ticket, request));
+                self.complete(topic, joining, Settlement::default());
                 return;
             }
             Ok(accepted) => {
@@ -110,14 +111,19 @@ impl Connection {
             }
             Err(refusal) => self.refuse_later(ticket, Arc::clone(&topic), refusal),
         }
-        let joining = Joining {
-            ticket,
-            request,
-            waiting: VecDeque::new(),
-        };
+        let joining = self.joining(ticket, request);
         self.channels
             .insert(topic, Slot::Joining(Box::new(joining)));
         self.channelless_since = None;
+    }
+
+    fn joining(&self, ticket: u64, request: Request) -> Joining {
+        Joining {
+            ticket,
+            request,
+            policies: self.policies,
+            waiting: VecDeque::new(),
+        }
     }
 
     /// Answers a refused join after the delay.
@@ -153,27 +159,14 @@ impl Connection {
             bindings: settle::entries(&accepted.join.postgres_changes),
             claims: Arc::clone(&accepted.claims),
         };
-        let backoff = self.tenant.settings().limits.channel_error_backoff;
         let (tenant, mailbox) = (Arc::clone(&self.tenant), Arc::clone(&self.mailbox));
-        let external_id = Arc::clone(&tenant.external_id);
         tokio::spawn(async move {
-            match settle::settle(tenant, task).await {
-                Ok(settlement) => mailbox.send(Notice::Settled {
-                    ticket,
-                    topic,
-                    settlement: Box::new(settlement),
-                }),
-                Err(reason) => {
-                    refused(&external_id, Place::Join, &reason);
-                    tokio::time::sleep(backoff).await;
-                    mailbox.send(Notice::JoinFailed {
-                        ticket,
-                        topic,
-                        reason,
-                        close: None,
-                    });
-                }
-            }
+            let outcome = settle::settle(tenant, task).await.map(Box::new);
+            mailbox.send(Notice::Settled {
+                ticket,
+                topic,
+                outcome,
+            });
         });
     }
 
@@ -264,12 +257,17 @@ impl Connection {
             Notice::Settled {
                 ticket,
                 topic,
-                settlement,
+                outcome: Ok(settlement),
             } => {
                 if let Some(joining) = self.take_joining(&topic, ticket) {
-                    self.complete(topic, joining.request, *settlement, joining.waiting);
+                    self.complete(topic, joining, *settlement);
                 }
             }
+            Notice::Settled {
+                ticket,
+                topic,
+                outcome: Err(reason),
+            } => self.refuse_later(ticket, topic, reason.into()),
             Notice::Prepared {
                 ticket,
                 topic,
@@ -347,13 +345,13 @@ impl Connection {
 
     /// Answers the join and puts the channel in place: reply, close of the predecessor, replayed messages, system
     /// messages, presence state, then what waited (P-077).
-    fn complete(
-        &mut self,
-        topic: Arc<str>,
-        request: Request,
-        settlement: Settlement,
-        waiting: VecDeque<(bool, bytes::Bytes)>,
-    ) {
+    fn complete(&mut self, topic: Arc<str>, joining: Box<Joining>, settlement: Settlement) {
+        let Joining {
+            request,
+            waiting,
+            policies,
+            ..
+        } = *joining;
         let Some(accepted) = request.accepted else {
             return;
         };
@@ -379,11 +377,10 @@ impl Connection {
         let rights = settlement.rights;
         if let Some(rights) = rights {
             // Before it enters the topic: what it may not read must not reach it even once.
-            let differences = match presence_enabled && rights.presence {
-                true => Differences::FanOut,
-                false => Differences::None,
-            };
-            member.set_rights(rights.broadcast, differences);
+            member.set_rights(
+                rights.broadcast,
+                settle::differences(presence_enabled, rights),
+            );
         }
         let hub = &self.tenant.hub;
         let enter = |first: Vec<bytes::Bytes>| match settlement.replay {
@@ -469,6 +466,10 @@ impl Connection {
             self.close_channel(&topic);
         } else if retry {
             self.retry_later(&topic);
+        }
+        if policies != self.policies {
+            // They changed while the join was on its way; its rights may be those of before.
+            self.ask_again(&topic, Why::Changed);
         }
         self.resume(waiting);
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::access::{self, Rights, Stored, StoredBody, Subject};
 use crate::auth::Claims;
 use crate::changes::{Changes, Entry, Prepared, Refused};
-use crate::hub::{Member, Membership, TopicKey};
+use crate::hub::{Differences, Member, Membership, TopicKey};
 use crate::protocol::join::Binding;
 use crate::protocol::{Encoding, Version, encode};
 use crate::refusals::{Place, refused};
@@ -71,6 +71,9 @@ pub(super) async fn settle(tenant: Arc<Tenant>, task: Task) -> Result<Settlement
             }
             let (since, limit) =
                 window(params).ok_or("UnableToReplayMessages: Replay params are not valid")?;
+            // Before it enters the topic: what it may not read must not be kept for it either.
+            task.member
+                .set_rights(read.broadcast, differences(task.presence, read));
             task.member.hold();
             let membership = tenant
                 .hub
@@ -97,6 +100,14 @@ pub(super) async fn settle(tenant: Arc<Tenant>, task: Task) -> Result<Settlement
         replay,
         prepared,
     })
+}
+
+/// Which differences of presence a private channel receives that has just joined (protocol.md §6.3).
+pub(super) fn differences(asked: bool, read: Rights) -> Differences {
+    match asked && read.presence {
+        true => Differences::FanOut,
+        false => Differences::None,
+    }
 }
 
 /// The entries of a join as the changes module takes them.
