@@ -31,6 +31,7 @@ pub mod pgoutput;
 pub mod postgres;
 pub mod presence;
 pub mod protocol;
+pub mod refusals;
 pub mod replication;
 pub mod socket;
 pub mod tenant;

@@ -1,5 +1,7 @@
 //! HTTP doors: health, readiness, ping, metrics, and a clear answer where a feature is not there yet.
 
+mod channels;
+mod inspector;
 mod tenants;
 
 use std::sync::Arc;
@@ -29,6 +31,8 @@ pub struct Doors {
     pub metrics_keys: ApiKeys,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
+    /// Whether the inspector page is served.
+    pub inspector: bool,
     /// Shown in the health answer.
     pub region: String,
 }
@@ -42,6 +46,12 @@ pub fn router(doors: Doors) -> Router {
         .route("/socket/websocket", any(socket::handle))
         .route("/realtime/v1/websocket", any(socket::handle))
         .with_state(doorway);
+    let channels = channels::router(Arc::clone(&doors.doorway.directory));
+    let inspector = if doors.inspector {
+        inspector::router()
+    } else {
+        Router::new()
+    };
     Router::new()
         .route("/healthcheck", get(|| async { "ok" }))
         .route("/healthz", get(|| async { "ok" }))
@@ -56,6 +66,8 @@ pub fn router(doors: Doors) -> Router {
         .nest("/realtime/v1", tenants::routes())
         .with_state(Arc::new(doors))
         .merge(sockets)
+        .merge(channels)
+        .merge(inspector)
 }
 
 async fn readyz(State(doors): State<Arc<Doors>>) -> Response {

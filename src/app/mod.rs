@@ -2,7 +2,9 @@
 //!
 //! Nothing here waits for the database: sockets are served at once, and what needs Postgres says so until it is there.
 
+mod drain;
 mod listen;
+mod requests;
 mod tenants;
 
 use std::net::SocketAddr;
@@ -16,8 +18,6 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, Doors};
 use crate::config::Config;
 use crate::socket::Doorway;
-use crate::tenant::SERVICE_RESTART;
-use crate::tenants::Directory;
 
 /// Serves until `shutdown` resolves, then drains. `ready` is called once with the address bound.
 ///
@@ -53,8 +53,10 @@ pub async fn run(
         api_keys: config.api_keys(),
         metrics_keys: config.metrics_keys(),
         metrics: metrics_handle,
+        inspector: config.inspector,
         region: config.region.clone(),
     });
+    let router = requests::logged(router, config.quiet_health_checks);
     tracing::info!(%address, tenant = %config.tenant, "listening");
     ready(address);
     listen::accept(
@@ -66,7 +68,7 @@ pub async fn run(
     )
     .await;
     draining.cancel();
-    drain(&directory, config.drain).await;
+    drain::drain(&directory, config.drain).await;
     stop.cancel();
     // Gives slots and advisory locks back before the process ends.
     let opened: Vec<_> = directory
@@ -77,27 +79,4 @@ pub async fn run(
     let closing = opened.iter().map(|backend| backend.close());
     let _ = tokio::time::timeout(Duration::from_secs(2), join_all(closing)).await;
     Ok(())
-}
-
-/// Closes every socket and waits until they are gone, but no longer than `patience`.
-async fn drain(directory: &Directory, patience: Duration) {
-    let tenants = directory.served();
-    let count = || {
-        tenants
-            .iter()
-            .map(|tenant| tenant.sockets.count())
-            .sum::<usize>()
-    };
-    tracing::info!(sockets = count(), "draining");
-    let gone = async {
-        for tenant in &tenants {
-            tenant.sockets.close_all(SERVICE_RESTART);
-        }
-        for tenant in &tenants {
-            tenant.sockets.wait_empty().await;
-        }
-    };
-    if tokio::time::timeout(patience, gone).await.is_err() {
-        tracing::warn!(sockets = count(), "sockets left behind");
-    }
 }

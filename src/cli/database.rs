@@ -3,7 +3,7 @@
 use anyhow::Context;
 use dovetail::config::Config;
 use dovetail::doctor::{self, KeysInfo, Severity};
-use dovetail::postgres::migrate::{Set, migrate as apply};
+use dovetail::postgres::migrate::{Set, migrate as apply, remove};
 use dovetail::postgres::{ConnectOptions, connect, partitions};
 
 use super::{Failure, logging, runtime};
@@ -30,9 +30,28 @@ pub(super) async fn prepare(options: &ConnectOptions) -> anyhow::Result<Vec<Stri
     Ok(done)
 }
 
-pub(super) fn migrate(config: Config) -> anyhow::Result<()> {
+/// Of `migrate`.
+#[derive(clap::Args, Default)]
+pub(super) struct MigrateArgs {
+    /// Remove what is ours instead (event triggers, schema dovetail, unused slots) and leave what is the original's
+    #[arg(long)]
+    remove: bool,
+}
+
+pub(super) fn migrate(config: Config, args: &MigrateArgs) -> anyhow::Result<()> {
     logging::start(config.log_format, config.log_level, true);
     let options = config.database.context("no database is configured")?;
+    if args.remove {
+        let removed = runtime()?.block_on(async {
+            let client = connect(&options, "dovetail_migrate").await?;
+            anyhow::Ok(remove(&client).await?)
+        })?;
+        for what in removed {
+            println!("removed {what}");
+        }
+        println!("{} has nothing of dovetail left", options.target());
+        return Ok(());
+    }
     let done = runtime()?.block_on(prepare(&options))?;
     for line in &done {
         println!("{line}");

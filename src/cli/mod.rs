@@ -7,11 +7,13 @@ mod database;
 mod dev;
 mod logging;
 mod open_files;
+mod policy;
 mod serve;
 mod settings;
 mod stop;
 mod token;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -35,15 +37,24 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve a database that is configured by DATABASE_URL or DB_*
+    #[command(alias = "start")]
     Serve,
     /// Try it out: starts a Postgres of its own, makes keys, and listens on this machine only
     Dev,
     /// Bring the database up to date and exit
-    Migrate,
+    Migrate(database::MigrateArgs),
     /// Print a token signed with API_JWT_SECRET, or with the secret of `dovetail dev`
     Token(token::Args),
-    /// Look for what keeps changes, broadcasts or logins from working, and say what to run
-    Doctor,
+    /// Look for what keeps changes, broadcasts or logins from working, and say what to run; with --as and --topic,
+    /// say what these claims may do on that topic and which policies decide it
+    Doctor(policy::Args),
+    /// What the Supabase CLI runs once in the original's image, with an expression of the original's language: the
+    /// database is brought up to date, whatever the expression says (G-252)
+    #[command(hide = true)]
+    Eval {
+        #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
+        expression: Vec<String>,
+    },
     /// Print every setting with its default, as a file of environment variables
     Settings,
 }
@@ -72,7 +83,7 @@ impl From<anyhow::Error> for Failure {
 
 /// Parses the command line, runs the command, and says how it ended.
 pub(crate) fn run() -> ExitCode {
-    match dispatch(Cli::parse()) {
+    match dispatch(Cli::parse_from(arguments())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(text)) => {
             eprintln!("{text}");
@@ -84,6 +95,16 @@ pub(crate) fn run() -> ExitCode {
         }
         Err(Failure::Reported) => ExitCode::FAILURE,
     }
+}
+
+/// The command line. Who runs the image gives the path of the original's program as the first argument of the entry
+/// point, which is this program already.
+fn arguments() -> impl Iterator<Item = OsString> {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_else(|| "dovetail".into());
+    let mut rest = arguments.peekable();
+    rest.next_if(|first| first == "/app/bin/realtime" || first == "/app/bin/server");
+    std::iter::once(program).chain(rest)
 }
 
 /// The error and its causes, without what was already said: many errors repeat their cause.
@@ -111,8 +132,18 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     match command {
         Command::Serve => serve::run(config(&flags, Purpose::Serve)?)?,
         Command::Dev => dev::run(&flags)?,
-        Command::Migrate => database::migrate(config(&flags, Purpose::Database)?)?,
-        Command::Doctor => return database::doctor(config(&flags, Purpose::Database)?),
+        Command::Doctor(args) => {
+            let config = config(&flags, Purpose::Database)?;
+            return match args.question()? {
+                Some(question) => policy::run(config, &question),
+                None => database::doctor(config),
+            };
+        }
+        Command::Migrate(args) => database::migrate(config(&flags, Purpose::Database)?, &args)?,
+        Command::Eval { .. } => {
+            let args = database::MigrateArgs::default();
+            database::migrate(config(&flags, Purpose::Database)?, &args)?;
+        }
         Command::Token(args) => return token::run(&args, &flags),
         Command::Settings => print!("{}", env_example()),
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::address::IP_VERSIONS;
 use super::reader::{Reader, boolean};
 use crate::postgres::{ConnectOptions, TlsMode};
 
@@ -20,9 +21,11 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<ConnectOptions> {
         dbname: reader.text("DB_NAME"),
         tls: TlsMode::Prefer,
         tls_ca_file: None,
+        ip_version: None,
     };
     let ca_file = reader.optional("DB_SSL_CA_CERT").map(PathBuf::from);
     let tls = tls(reader);
+    let ip_version = reader.maybe_choice("DB_IP_VERSION", IP_VERSIONS);
     let mut options = match url {
         Some(url) => match ConnectOptions::from_url(&url) {
             Ok(options) => {
@@ -57,6 +60,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<ConnectOptions> {
             (None, _) => TlsMode::Prefer,
         };
     }
+    options.ip_version = ip_version;
     Some(options)
 }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::auth::{ApiKeys, ClaimValidators, Jwks, Keys};
 use crate::postgres::ConnectOptions;
+pub use crate::postgres::IpVersion;
 
 mod address;
 mod database;
@@ -43,15 +44,16 @@ pub struct Config {
     pub max_header_length: usize,
     /// Connections of this node that are accepted at the same time. Default 16384.
     pub max_connections: usize,
-    /// How long a stop waits for sockets to go, from `DRAIN_SECONDS`. Default 5 s.
+    /// How long a stop takes at most to close the sockets, from `DRAIN_SECONDS`. Default 7 s: `docker stop` kills after 10,
+    /// and up to 2 are for giving slots and locks back.
     pub drain: Duration,
     /// Soft limit of open files to set, capped by the hard limit; none raises it to the hard limit.
     pub rlimit_nofile: Option<u64>,
+    /// Serve the page at `/inspector`. Default `true`: it shows nothing without a token.
+    pub inspector: bool,
 
     /// The tenant's database, from `DATABASE_URL` or `DB_*`. None when none of them is set.
     pub database: Option<ConnectOptions>,
-    /// From `DB_IP_VERSION`; checked as the original does, without effect: every address of the host is tried.
-    pub db_ip_version: Option<IpVersion>,
 
     /// External id of the one tenant, from `SELF_HOST_TENANT_NAME`. Default `realtime-dev`.
     pub tenant: String,
@@ -139,6 +141,8 @@ pub struct Config {
     pub log_level: tracing::level_filters::LevelFilter,
     /// How it is logged.
     pub log_format: LogFormat,
+    /// No lines about health checks, from `DISABLE_HEALTHCHECK_LOGGING`. Default `false`.
+    pub quiet_health_checks: bool,
     /// Where this node is, for the health answer. Default `us-east-1`.
     pub region: String,
     /// Settings that work but are probably not what was meant; to be logged at start.
@@ -223,15 +227,6 @@ pub enum LogFormat {
     Pretty,
     /// One JSON object a line.
     Json,
-}
-
-/// An address family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IpVersion {
-    /// `ipv4`
-    V4,
-    /// `ipv6`
-    V6,
 }
 
 /// Text that is never printed.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
-use super::address::{IP_VERSIONS, listen};
+use super::address::listen;
 use super::reader::{NotUnicode, Reader};
 use super::{
     Config, Deletes, Janitor, Limits, LogFormat, OldRecord, PresenceExcess, Problems, Source,
@@ -98,8 +98,8 @@ pub(super) fn read(reader: &mut Reader<'_>, purpose: Purpose, now: i64) -> Confi
         max_connections: reader.size("MAX_CONNECTIONS", 1..=10_000_000),
         drain: Duration::from_secs(reader.number("DRAIN_SECONDS", 0..=3600)),
         rlimit_nofile: reader.maybe_number("RLIMIT_NOFILE", 64..=u64::MAX),
+        inspector: reader.flag("INSPECTOR"),
         database: database::read(reader),
-        db_ip_version: reader.maybe_choice("DB_IP_VERSION", IP_VERSIONS),
         tenant: reader.text("SELF_HOST_TENANT_NAME"),
         tenant_from_host: reader.flag("TENANT_FROM_HOST"),
         limits: limits(reader),
@@ -157,6 +157,7 @@ pub(super) fn read(reader: &mut Reader<'_>, purpose: Purpose, now: i64) -> Confi
             &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)],
             LogFormat::default(),
         ),
+        quiet_health_checks: reader.flag("DISABLE_HEALTHCHECK_LOGGING"),
         region: reader.text("REGION"),
         warnings: Vec::new(),
     };

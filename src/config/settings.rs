@@ -133,11 +133,12 @@ use Shape::{Bool, Json, Millis, Number, Path, Seconds, Text};
 pub const SETTINGS: &[Setting] = &[
     plain(Listening, "PORT", Number, "4000", "TCP port for HTTP and WebSocket; 0 picks a free one"),
     plain(Listening, "HOST", Text, "", "IP address to listen on; all interfaces, IPv6 and IPv4, when not set"),
-    plain(Listening, "REALTIME_IP_VERSION", Text, "", "ipv4 or ipv6: listen on all interfaces of this family only"),
+    plain(Listening, "REALTIME_IP_VERSION", Text, "", "ipv4: listen on all interfaces for IPv4 only; ipv6: for both, and fail where there is no IPv6"),
     plain(Listening, "MAX_HEADER_LENGTH", Number, "4096", "Largest value of a request header in bytes"),
     plain(Listening, "MAX_CONNECTIONS", Number, "16384", "Connections accepted at the same time; more wait"),
-    plain(Listening, "DRAIN_SECONDS", Seconds, "5", "How long a stop waits for sockets to close before it ends them"),
+    plain(Listening, "DRAIN_SECONDS", Seconds, "7", "Time over which a stop closes many sockets; docker stop kills after 10"),
     plain(Listening, "RLIMIT_NOFILE", Number, "", "Soft limit of open files; the hard limit when not set"),
+    plain(Listening, "INSPECTOR", Bool, "true", "Serve the inspector page at /inspector, which shows nothing without a token"),
 
     hidden(Database, "DATABASE_URL", Text, "The database, postgres://user:password@host:5432/database?sslmode=...; replaces the five variables below"),
     plain(Database, "DB_HOST", Text, "127.0.0.1", "Host of the database"),
@@ -147,7 +148,7 @@ pub const SETTINGS: &[Setting] = &[
     hidden(Database, "DB_PASSWORD", Text, "Password, as it is: nothing in it is decoded"),
     plain(Database, "DB_SSL", Text, "", "true, false or a word of libpq's sslmode; encrypted where the database offers it when not set"),
     plain(Database, "DB_SSL_CA_CERT", Path, "", "File with the CA certificate (PEM) to verify the database with"),
-    plain(Database, "DB_IP_VERSION", Text, "", "ipv4 or ipv6; accepted without effect, every address of the host is tried"),
+    plain(Database, "DB_IP_VERSION", Text, "", "ipv4 or ipv6: try only the addresses of this family; every address of the host when not set"),
 
     plain(Tenant, "SELF_HOST_TENANT_NAME", Text, "realtime-dev", "External id of the tenant"),
     plain(Tenant, "TENANT_FROM_HOST", Bool, "false", "true: answer only requests whose host begins with the tenant's name, as the original does"),
@@ -212,6 +213,7 @@ pub const SETTINGS: &[Setting] = &[
 
     plain(Logging, "LOG_LEVEL", Text, "info", "debug, info, warning, error or off"),
     plain(Logging, "LOG_FORMAT", Text, "pretty", "pretty: HH:MM:SS.mmm [level] message; json: one object a line"),
+    plain(Logging, "DISABLE_HEALTHCHECK_LOGGING", Bool, "false", "true: no lines about requests to /healthcheck and /api/tenants/{id}/health, which are logged at debug like all others"),
     plain(Logging, "REGION", Text, "us-east-1", "Where this server is, for the health answer"),
 
     plain(Development, "DOVETAIL_DATA", Path, ".dovetail", "Folder of dovetail dev: its database and keys"),

@@ -14,6 +14,7 @@ pub struct Sockets {
     next: AtomicU64,
     sockets: DashMap<u64, Arc<Outbox>, ahash::RandomState>,
     users: AtomicUsize,
+    restarting: AtomicBool,
     empty: Notify,
 }
 
@@ -34,6 +35,16 @@ impl Sockets {
             .iter()
             .map(|entry| Arc::clone(&entry))
             .collect()
+    }
+
+    /// The server goes away: no channel may be joined any more.
+    pub fn restart(&self) {
+        self.restarting.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it does.
+    pub fn restarting(&self) -> bool {
+        self.restarting.load(Ordering::Relaxed)
     }
 
     /// Closes every socket with a code; those that open later are not affected.

@@ -6,9 +6,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 
+use super::resolve::{self, IpVersion};
 use super::tls;
 
 /// Longest time for one connection: name resolution, TCP, TLS and login together.
@@ -43,6 +45,8 @@ pub struct ConnectOptions {
     pub tls: TlsMode,
     /// CA certificates (PEM) for the verifying modes.
     pub tls_ca_file: Option<PathBuf>,
+    /// Try only the host's addresses of this family.
+    pub ip_version: Option<IpVersion>,
 }
 
 /// libpq's `sslmode`, without `allow`.
@@ -103,6 +107,7 @@ impl std::fmt::Debug for ConnectOptions {
             .field("dbname", &self.dbname)
             .field("tls", &self.tls)
             .field("tls_ca_file", &self.tls_ca_file)
+            .field("ip_version", &self.ip_version)
             .finish()
     }
 }
@@ -122,6 +127,14 @@ pub enum Error {
         /// The cause, with its SQLSTATE when Postgres itself refused.
         #[source]
         source: tokio_postgres::Error,
+    },
+    /// The host has no usable address.
+    #[error("could not connect to {target}: {reason}; check DB_HOST and DB_IP_VERSION")]
+    Address {
+        /// Place and login, as [`ConnectOptions::target`].
+        target: String,
+        /// What the resolver said.
+        reason: String,
     },
     /// No answer in time.
     #[error(
@@ -148,7 +161,7 @@ impl Error {
     pub fn code(&self) -> Option<&SqlState> {
         match self {
             Self::Connect { source, .. } => source.code(),
-            Self::Timeout { .. } | Self::Tls { .. } => None,
+            Self::Address { .. } | Self::Timeout { .. } | Self::Tls { .. } => None,
         }
     }
 }
@@ -173,9 +186,22 @@ pub async fn connect_with(
     application_name: &str,
     settings: &[(&str, &str)],
 ) -> Result<tokio_postgres::Client, Error> {
+    let (client, _driver) = connect_driven(options, application_name, settings).await?;
+    Ok(client)
+}
+
+/// As [`connect_with`], with the task that drives the connection: aborting it closes the socket at once, whatever was
+/// sent and not yet answered. Dropping the client alone waits for those answers.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn connect_driven(
+    options: &ConnectOptions,
+    application_name: &str,
+    settings: &[(&str, &str)],
+) -> Result<(tokio_postgres::Client, JoinHandle<()>), Error> {
     let mut config = tokio_postgres::Config::new();
     config
-        .host(&options.host)
         .port(options.port)
         .user(&options.user)
         .dbname(&options.dbname)
@@ -194,6 +220,7 @@ pub async fn connect_with(
         config.options(startup_options(settings));
     }
     let work = async {
+        place(&mut config, options).await?;
         if options.tls == TlsMode::Disable || options.is_unix() {
             open(&config, tokio_postgres::NoTls).await
         } else {
@@ -217,21 +244,40 @@ pub async fn connect_with(
         })
 }
 
+/// Where to connect. Names are left to the driver, which tries every address, unless one family is wanted.
+async fn place(config: &mut tokio_postgres::Config, options: &ConnectOptions) -> Result<(), Error> {
+    if options.ip_version.is_none() || options.is_unix() {
+        config.host(&options.host);
+        return Ok(());
+    }
+    let addresses = resolve::addresses(options)
+        .await
+        .map_err(|error| Error::Address {
+            target: options.target(),
+            reason: error.to_string(),
+        })?;
+    for address in addresses {
+        // The name goes along: certificates are verified against it.
+        config.host(&options.host).hostaddr(address.ip());
+    }
+    Ok(())
+}
+
 async fn open<T>(
     config: &tokio_postgres::Config,
     tls: T,
-) -> Result<tokio_postgres::Client, tokio_postgres::Error>
+) -> Result<(tokio_postgres::Client, JoinHandle<()>), tokio_postgres::Error>
 where
     T: tokio_postgres::tls::MakeTlsConnect<tokio_postgres::Socket>,
     T::Stream: Send + 'static,
 {
     let (client, connection) = config.connect(tls).await?;
-    tokio::spawn(async move {
+    let driver = tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "database connection ended");
         }
     });
-    Ok(client)
+    Ok((client, driver))
 }
 
 fn ssl_mode(options: &ConnectOptions) -> SslMode {
@@ -304,6 +350,9 @@ fn hint(options: &ConnectOptions, error: &tokio_postgres::Error) -> &'static str
             _ => "see the log of Postgres",
         };
     }
+    if let Some(hint) = tls::hint(error) {
+        return hint;
+    }
     if let Some(io) = error
         .source()
         .and_then(|cause| cause.downcast_ref::<std::io::Error>())
@@ -341,6 +390,7 @@ mod tests {
             dbname: "d".into(),
             tls: TlsMode::Prefer,
             tls_ca_file: None,
+            ip_version: None,
         }
     }
 

@@ -9,8 +9,10 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 mod files;
+mod remove;
 
 use files::{File, Guard};
+pub use remove::remove;
 
 /// The advisory lock of everything that changes the schema; the number is the word "dovetail" in ASCII.
 pub(super) const LOCK: i64 = 0x646f_7665_7461_696c;
@@ -257,7 +259,7 @@ fn advice(code: &SqlState) -> Option<&'static str> {
         Some("this is a standby or a read-only database: connect to the primary")
     } else if *code == SqlState::DEPENDENT_OBJECTS_STILL_EXIST {
         Some(
-            "an object of yours is built on the old function: drop it, migrate, and create it again",
+            "an object of yours is built on it: move or drop that first (and create it again after a migration)",
         )
     } else {
         None

@@ -8,9 +8,16 @@ mod connect;
 pub mod embedded;
 pub mod migrate;
 pub mod partitions;
+mod quote;
+mod resolve;
 mod tls;
 mod url;
 
-pub use connect::{ConnectOptions, Error, RENDERING, TlsMode, connect, connect_with};
-pub(crate) use tls::connector as tls_connector;
+pub use connect::{
+    ConnectOptions, Error, RENDERING, TlsMode, connect, connect_driven, connect_with,
+};
+pub(crate) use quote::literal;
+pub use resolve::IpVersion;
+pub(crate) use resolve::reach;
+pub(crate) use tls::{connector as tls_connector, hint as tls_hint};
 pub use url::UrlError;

@@ -80,6 +80,44 @@ fn chain_verifier(
         .map_err(|error| error.to_string())
 }
 
+/// What to do about a certificate that was not believed; none when the error is about something else.
+pub(crate) fn hint(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    match certificate_error(error)? {
+        CertificateError::UnknownIssuer => Some(
+            "the database's certificate is not signed by a CA that is trusted here: \
+             give the CA certificate that signed it (DB_SSL_CA_CERT or sslrootcert)",
+        ),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            Some(
+                "the database's certificate is for another host name: \
+                 connect by a name it has, or use verify-ca (DB_SSL or sslmode)",
+            )
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            Some("the database's certificate has expired: renew it, and check this machine's clock")
+        }
+        _ => Some("the database's certificate cannot be used: check certificate and CA file"),
+    }
+}
+
+/// The rustls error at the bottom; I/O errors wrap it without naming it as their source.
+fn certificate_error<'a>(
+    mut error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a CertificateError> {
+    loop {
+        if let Some(Error::InvalidCertificate(found)) = error.downcast_ref::<Error>() {
+            return Some(found);
+        }
+        error = match error
+            .downcast_ref::<std::io::Error>()
+            .map(|io| io.get_ref())
+        {
+            Some(inner) => inner?,
+            None => error.source()?,
+        };
+    }
+}
+
 fn system_bundle() -> Option<PathBuf> {
     std::env::var_os("SSL_CERT_FILE")
         .map(PathBuf::from)

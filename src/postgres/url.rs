@@ -74,6 +74,7 @@ impl ConnectOptions {
             dbname: decode(path, "database name")?,
             tls: TlsMode::Prefer,
             tls_ca_file: None,
+            ip_version: None,
         };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

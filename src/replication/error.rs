@@ -10,6 +10,11 @@ pub(super) enum Error {
     Reach(#[source] io::Error),
     #[error("could not encrypt the connection to the database")]
     Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("could not encrypt the connection to the database: {0}")]
+    Certificate(
+        &'static str,
+        #[source] Box<dyn std::error::Error + Send + Sync>,
+    ),
     #[error("the database does not offer encryption, but the configuration requires it")]
     TlsRefused,
     #[error("the connection to the database broke")]
@@ -85,7 +90,12 @@ impl Error {
     pub(super) fn database_answers(&self) -> bool {
         !matches!(
             self,
-            Self::Reach(_) | Self::Timeout(_) | Self::Tls(_) | Self::TlsRefused | Self::Login(_)
+            Self::Reach(_)
+                | Self::Timeout(_)
+                | Self::Tls(_)
+                | Self::Certificate(..)
+                | Self::TlsRefused
+                | Self::Login(_)
         )
     }
 

@@ -16,7 +16,7 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 
 use super::error::Error;
 use super::wire::{Frame, PATIENCE, Stream, Wire, refusal};
-use crate::postgres::{ConnectOptions, RENDERING, TlsMode, tls_connector};
+use crate::postgres::{self, ConnectOptions, RENDERING, TlsMode, tls_connector, tls_hint};
 
 /// What `pg_stat_activity` shows (§3.8: dashboards look for it).
 const APPLICATION_NAME: &str = "realtime_replication_connection";
@@ -57,10 +57,8 @@ async fn reach(options: &ConnectOptions) -> Result<Box<dyn Stream>, Error> {
         let stream = UnixStream::connect(path).await.map_err(Error::Reach)?;
         return Ok(Box::new(stream));
     }
-    // Every address of the name is tried in the resolver's order: IPv6 and IPv4 (G-203).
-    let stream = TcpStream::connect((&*options.host, options.port))
-        .await
-        .map_err(Error::Reach)?;
+    // Every address of the name is tried in the resolver's order: IPv6 and IPv4 (G-203), unless one family is wanted.
+    let stream = postgres::reach(options).await.map_err(Error::Reach)?;
     notice_death(&stream).map_err(Error::Reach)?;
     encrypt(stream, options).await
 }
@@ -104,7 +102,10 @@ async fn encrypt(
     let stream = connect
         .connect(stream)
         .await
-        .map_err(|error| Error::Tls(Box::new(error)))?;
+        .map_err(|error| match tls_hint(&error) {
+            Some(hint) => Error::Certificate(hint, Box::new(error)),
+            None => Error::Tls(Box::new(error)),
+        })?;
     Ok(Box::new(stream))
 }
 

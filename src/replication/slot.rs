@@ -241,6 +241,7 @@ mod tests {
                 dbname: String::new(),
                 tls: TlsMode::Disable,
                 tls_ca_file: None,
+                ip_version: None,
             };
             let settings = Settings::new("t", connect, "p", first.clone());
             let second = other_name(&settings, &first);

@@ -18,6 +18,7 @@ use crate::protocol::encode::{self, Status};
 use crate::protocol::join::Binding;
 use crate::protocol::message::NULL;
 use crate::protocol::{Decoded, Payload};
+use crate::refusals::{Place, refused};
 use crate::tenant::Tenant;
 
 /// A token is looked at again at least this often (protocol.md §3.12).
@@ -329,7 +330,12 @@ impl Channel {
         Next::Stay
     }
 
-    pub(super) fn access_token(&mut self, keys: &Keys, message: &Decoded<'_>) -> Next {
+    pub(super) fn access_token(
+        &mut self,
+        tenant: &Tenant,
+        keys: &Keys,
+        message: &Decoded<'_>,
+    ) -> Next {
         let Payload::Json(json) = message.payload else {
             return Next::Stay;
         };
@@ -354,7 +360,7 @@ impl Channel {
                 }
             }
             Err(error) => {
-                tracing::debug!(code = error.code(), "new token refused");
+                refused(&tenant.external_id, Place::Channel, error.code());
                 self.fail(&error.refresh_message())
             }
         }

@@ -374,7 +374,7 @@ impl Connection {
         let next = match message.event.as_ref() {
             "broadcast" => channel.broadcast(&self.tenant, message),
             "presence" => channel.presence(&self.tenant, message),
-            "access_token" => channel.access_token(&self.peer.keys, message),
+            "access_token" => channel.access_token(&self.tenant, &self.peer.keys, message),
             // Unknown events are not answered (P-103), but counted.
             _ => {
                 self.tenant.meters.events.add(1);

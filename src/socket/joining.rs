@@ -18,6 +18,7 @@ use crate::presence::Departure;
 use crate::protocol::encode::{self, Status};
 use crate::protocol::join::{self, Join, TokenChoice};
 use crate::protocol::{Decoded, Payload};
+use crate::refusals::{Place, refused};
 use crate::replication;
 
 /// The extension of system messages about Postgres Changes.
@@ -121,7 +122,7 @@ impl Connection {
 
     /// Answers a refused join after the delay.
     fn refuse_later(&mut self, ticket: u64, topic: Arc<str>, refusal: Refusal) {
-        tracing::debug!(reason = %refusal.reason, "join refused");
+        refused(&self.tenant.external_id, Place::Join, &refusal.reason);
         self.failing_joins += 1;
         let mailbox = Arc::clone(&self.mailbox);
         let backoff = self.tenant.settings().limits.channel_error_backoff;
@@ -154,6 +155,7 @@ impl Connection {
         };
         let backoff = self.tenant.settings().limits.channel_error_backoff;
         let (tenant, mailbox) = (Arc::clone(&self.tenant), Arc::clone(&self.mailbox));
+        let external_id = Arc::clone(&tenant.external_id);
         tokio::spawn(async move {
             match settle::settle(tenant, task).await {
                 Ok(settlement) => mailbox.send(Notice::Settled {
@@ -162,6 +164,7 @@ impl Connection {
                     settlement: Box::new(settlement),
                 }),
                 Err(reason) => {
+                    refused(&external_id, Place::Join, &reason);
                     tokio::time::sleep(backoff).await;
                     mailbox.send(Notice::JoinFailed {
                         ticket,
@@ -197,6 +200,9 @@ impl Connection {
         };
         let join = join::parse(payload, sub_topic)
             .map_err(|unusable| format!("UnknownErrorOnChannel: {unusable}"))?;
+        if self.tenant.sockets.restarting() {
+            return Err("RealtimeRestarting: Realtime is restarting, please standby".into());
+        }
         let settings = self.tenant.settings();
         if settings.private_only && !join.private {
             return Err("PrivateOnly: This project only allows private channels".into());

@@ -224,7 +224,7 @@ impl Connection {
         };
         let refusal = match read {
             Some(Ok(read)) if !read.broadcast && !read.presence => Some(access::denied(sub_topic)),
-            Some(Ok(read)) if channel.loses(read) => Some(access::no_longer(sub_topic)),
+            Some(Ok(read)) if channel.loses(read) => Some(access::lost(sub_topic)),
             Some(Ok(read)) => {
                 channel.note_read(read);
                 None
@@ -283,7 +283,7 @@ impl Connection {
             }
         };
         if revoked {
-            let message = access::no_longer(sub_topic);
+            let message = access::lost(sub_topic);
             channel.member.system("system", Status::Error, &message);
             self.close_channel(topic);
         }

@@ -11,6 +11,7 @@ use crate::changes::{Changes, Entry, Prepared, Refused};
 use crate::hub::{Member, Membership, TopicKey};
 use crate::protocol::join::Binding;
 use crate::protocol::{Encoding, Version, encode};
+use crate::refusals::{Place, refused};
 use crate::tenant::Tenant;
 
 /// The last millisecond of the year 9999: a later `since` is invalid (protocol.md §5.9).
@@ -109,9 +110,15 @@ pub(super) fn entries(bindings: &[Binding]) -> Vec<Entry> {
         .collect()
 }
 
-/// Says why policies could not be asked; the text holds no claims.
+/// Says that policies could not be asked, by code (the words of Postgres may repeat values), and has a missing partition
+/// made.
 pub(super) fn log(failure: &access::Failure, tenant: &Tenant) {
-    tracing::warn!(code = failure.code(), tenant = %tenant.external_id, error = %failure, "rights could not be asked for");
+    if *failure == access::Failure::MissingPartition
+        && let Some(backend) = tenant.opened()
+    {
+        backend.maintain_soon();
+    }
+    refused(&tenant.external_id, Place::Channel, failure.code());
 }
 
 /// `since` and `limit` of a replay; `None` when they are not valid (protocol.md §5.9).

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use super::connection::{self, Peer};
 use crate::auth::TokenError;
 use crate::protocol::Version;
+use crate::refusals::{Place, refused};
 use crate::tenant::Tenant;
 use crate::tenants::{Directory, NoTenant};
 
@@ -222,7 +223,7 @@ async fn refuse(refusal: Refusal, doorway: &Doorway) -> Response<Body> {
             .unwrap_or_default(),
         Refusal::Handshake(reason) => plain(StatusCode::BAD_REQUEST, &reason),
         Refusal::Token(error) => {
-            tracing::debug!(code = error.connect_code(), "connect refused");
+            refused("", Place::Connect, error.connect_code());
             if error != TokenError::Undecodable {
                 tokio::time::sleep(backoff).await;
             }
@@ -238,7 +239,7 @@ async fn refuse(refusal: Refusal, doorway: &Doorway) -> Response<Body> {
             code,
             message,
         } => {
-            tracing::debug!(code, "connect refused");
+            refused("", Place::Connect, code);
             tokio::time::sleep(backoff).await;
             Response::builder()
                 .status(status)

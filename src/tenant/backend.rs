@@ -23,6 +23,7 @@ pub struct Backend {
     /// State of the replication stream.
     pub watch: Watch,
     stop: CancellationToken,
+    wake: Arc<Notify>,
     maintenance: Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
 
@@ -32,9 +33,12 @@ impl Backend {
         let settings = tenant.settings_now();
         let database = &settings.database;
         let stop = CancellationToken::new();
+        let wake = Arc::new(Notify::new());
         let maintenance = tokio::spawn(maintenance::maintain(
+            Arc::clone(&tenant.external_id),
             database.connect.clone(),
             database.janitor.clone(),
+            Arc::clone(&wake),
             stop.clone(),
         ));
         let mut stream = replication::Settings::new(
@@ -74,6 +78,7 @@ impl Backend {
             access,
             watch,
             stop,
+            wake,
             maintenance: Mutex::new(Some(maintenance)),
         })
     }
@@ -81,6 +86,11 @@ impl Backend {
     /// Whether the stream of changes is live.
     pub fn live(&self) -> bool {
         matches!(self.watch.status(), replication::Status::Live { .. })
+    }
+
+    /// A partition is missing: it is made now rather than at the next planned time.
+    pub fn maintain_soon(&self) {
+        self.wake.notify_one();
     }
 
     /// Ends everything, without waiting for it.

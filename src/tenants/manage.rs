@@ -114,7 +114,7 @@ impl Many {
     /// Brings a tenant's database to the schema it needs and notes that in the metadata.
     async fn prepare_database(&self, tenant: &Tenant) -> Result<(), String> {
         let connect = tenant.settings().database.connect.clone();
-        let prepared = prepare_database(&connect).await;
+        let prepared = prepare_database(&tenant.external_id, &connect).await;
         let versions = prepared.map_err(|error| format!("{error:#}"))?;
         let count = i32::try_from(versions).unwrap_or(i32::MAX);
         let noted = self

@@ -218,6 +218,7 @@ impl TenantRecord {
                 dbname: secret("db_name")?,
                 tls,
                 tls_ca_file: None,
+                ip_version: None,
             },
             publication: name(settings, "publication", "supabase_realtime"),
             slot_name: name(settings, "slot_name", "supabase_realtime_replication_slot"),

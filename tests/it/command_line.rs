@@ -5,6 +5,8 @@ use std::process::{Command, Output};
 
 use dovetail::auth::{ClaimValidators, Keys};
 
+use crate::support::cluster::{Cluster, PASSWORD};
+
 /// The program with an environment of nothing but `variables`, in a folder of its own.
 fn dovetail(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_dovetail"))
@@ -198,4 +200,47 @@ fn the_settings_command_prints_the_example_file() {
     let (code, output, _) = run(&["settings"], &[]);
     assert_eq!(code, 0);
     assert_eq!(output, include_str!("../../.env.example"));
+}
+
+/// How the Supabase CLI runs the original's image once, to have the schema before users' migrations (G-252).
+#[tokio::test]
+async fn g252_the_clis_one_shot_migrates_through_the_originals_program_name() {
+    let database = Cluster::shared().await.database().await;
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("realtime");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_dovetail"), &program).unwrap();
+    let expression = "{:ok, _} = Application.ensure_all_started(:realtime)\n{:ok, _} = Realtime.Tenants.health_check(\"realtime-dev\")";
+    let port = database.port.to_string();
+    let eval = |arguments: &[&str], name: &str| {
+        Command::new(&program)
+            .args(arguments)
+            .env_clear()
+            .envs([
+                ("DB_HOST", "127.0.0.1"),
+                ("DB_PORT", &*port),
+                ("DB_USER", "postgres"),
+                ("DB_PASSWORD", PASSWORD),
+                ("DB_NAME", name),
+                ("SEED_SELF_HOST", "true"),
+            ])
+            .output()
+            .unwrap()
+    };
+    // By the name, as the entry point's argument, and with an expression that looks like a flag.
+    for arguments in [
+        &["eval", expression][..],
+        &["/app/bin/realtime", "eval", expression],
+        &["eval", "--version"],
+    ] {
+        let (code, output, errors) = told(eval(arguments, &database.name));
+        assert_eq!(code, 0, "{arguments:?}: {output}{errors}");
+    }
+    let sql = database.connect().await;
+    let ready = "select (select count(*) from realtime.schema_migrations),
+                        (select count(*) from pg_inherits where inhparent = 'realtime.messages'::regclass)";
+    let row = sql.query_one(ready, &[]).await.unwrap();
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (81, 5));
+    let (code, _, errors) = told(eval(&["eval", expression], "there_is_none"));
+    assert_eq!(code, 1);
+    assert!(errors.contains("check DB_NAME"), "{errors}");
 }

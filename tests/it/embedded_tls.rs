@@ -21,7 +21,7 @@ fn openssl(folder: &Path, arguments: &[&str]) {
 }
 
 /// A server with a certificate for `localhost` alone, and the CA file that signed it.
-async fn with_certificate() -> (Embedded, PathBuf) {
+pub async fn with_certificate() -> (Embedded, PathBuf) {
     let server = Embedded::start_ephemeral().await.unwrap();
     let data = server.data_path();
     openssl(
@@ -155,6 +155,16 @@ async fn each_mode_encrypts_and_verifies_what_it_says() {
             expected,
             "{host} {mode:?} {ca:?}: {answer:?}"
         );
+        if let Err(error) = answer {
+            let advice = match ca {
+                Some(file) if *file == other_ca => "give the CA certificate that signed it",
+                _ => "connect by a name it has",
+            };
+            assert!(
+                error.to_string().contains(advice),
+                "{host} {mode:?}: {error}"
+            );
+        }
     }
     let missing = with(
         "localhost",

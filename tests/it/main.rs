@@ -3,22 +3,32 @@
 
 mod support;
 
+mod access_failures;
+mod access_load;
+mod access_policies;
+mod access_replay;
+mod access_rights;
+mod access_support;
+mod addresses;
 mod bad_input;
 mod changes_delivery;
 mod changes_property;
 mod changes_rls;
 mod changes_stale;
 mod changes_support;
+mod channels;
 mod clients;
 mod command_line;
 mod decoders_any_bytes;
 mod dev;
+mod drain;
 mod embedded_server;
 mod embedded_tls;
 mod failures;
 mod filter_sql;
 mod filter_validation;
 mod harness;
+mod logs;
 mod record_catalog;
 mod record_values;
 mod replication_decoding;
@@ -34,3 +44,4 @@ mod sql_schema;
 mod sql_signals;
 mod sql_subscription;
 mod sql_takeover;
+mod swap_in;

@@ -125,6 +125,7 @@ impl Cluster {
             dbname: "postgres".into(),
             tls: TlsMode::Disable,
             tls_ca_file: None,
+            ip_version: None,
         }
     }
 

@@ -76,8 +76,19 @@ impl Filler<'_> {
 
     /// Every placeholder in a value.
     pub fn json(&self, value: &Json) -> Json {
-        value.map_texts(&mut |text| Json::Text(self.text(text)))
+        value.map_texts(&mut |text| match milliseconds_from_now(text) {
+            Some(time) => Json::Number(time.to_string()),
+            None => Json::Text(self.text(text)),
+        })
     }
+}
+
+/// `<now_ms-1000>`: milliseconds since 1970, as a number.
+fn milliseconds_from_now(text: &str) -> Option<i64> {
+    let offset = text.strip_prefix("<now_ms")?.strip_suffix('>')?;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = i64::try_from(now.ok()?.as_millis()).ok()?;
+    Some(now + offset.parse::<i64>().ok()?)
 }
 
 /// `<now+3600>`, `<now-100>`: seconds since 1970.

@@ -19,8 +19,9 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
 
+pub(crate) use crate::postgres::literal;
 pub(crate) use policy::{Access, Policy, Reason};
-pub(crate) use table::{Generated, Table, identifier, literal};
+pub(crate) use table::{Generated, Table, identifier};
 pub(crate) use view::View;
 
 use crate::postgres::{self, ConnectOptions};

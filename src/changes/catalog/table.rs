@@ -158,11 +158,6 @@ pub(crate) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A quoted string; correct under `standard_conforming_strings = on`, which every connection of ours pins.
-pub(crate) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
 pub(super) fn types(rows: Vec<TypeRow>, bytewise_text_order: bool) -> Types {
     let mut types = Types::new();
     types.bytewise_text_order = bytewise_text_order;

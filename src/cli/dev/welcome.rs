@@ -28,6 +28,7 @@ Dovetail is ready on http://{address}
   anon key     {anon_key}
   service key  {service_key}
   database     {database}
+  inspector    http://{address}/inspector
 
 Try it with supabase-js. In an empty folder:
 
@@ -101,6 +102,7 @@ mod tests {
             dbname: "postgres".into(),
             tls: TlsMode::Disable,
             tls_ca_file: None,
+            ip_version: None,
         };
         let url = database_url(&options);
         assert!(!url.contains('\''), "it stands in single quotes");

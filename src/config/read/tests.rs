@@ -384,7 +384,10 @@ fn listening_follows_host_and_family() {
         assert_eq!(got, listen, "{changes:?}");
     }
     assert_eq!(
-        serve(&[("DB_IP_VERSION", "ipv6")]).db_ip_version,
+        serve(&[("DB_IP_VERSION", "ipv6")])
+            .database
+            .unwrap()
+            .ip_version,
         Some(IpVersion::V6)
     );
     assert_eq!(wrong(&[("DB_IP_VERSION", "6")])[0].0, "DB_IP_VERSION");

@@ -216,6 +216,7 @@ impl Embedded {
             dbname: "postgres".to_owned(),
             tls: TlsMode::Disable,
             tls_ca_file: None,
+            ip_version: None,
         }
     }
 

@@ -6,7 +6,9 @@
 #![allow(dead_code)] // two test binaries share this module and neither uses all of it
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+pub mod catalog;
 pub mod cluster;
+pub mod gateway;
 pub mod http;
 pub mod phoenix;
 pub mod reaper;

@@ -13,10 +13,14 @@ use super::socket::{Failure, Socket, Target};
 use super::token::SECRET;
 use super::{PATIENCE, free_port, reaper};
 
+/// Numbers the servers of this process.
+static NUMBER: AtomicU32 = AtomicU32::new(1);
+
 /// A running server.
 pub struct Server {
     child: Option<Child>,
     environment: BTreeMap<String, String>,
+    arguments: &'static [&'static str],
     port: u16,
     log: PathBuf,
 }
@@ -36,7 +40,6 @@ impl Server {
 
     /// The same without waiting for anything.
     pub fn unready(database: &Database, settings: &[(&str, &str)]) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let port = free_port();
         let mut environment = BTreeMap::new();
@@ -60,12 +63,34 @@ impl Server {
         for (name, value) in settings {
             set(name, value);
         }
+        Self::over(environment, &["serve"], port, number)
+    }
+
+    /// With exactly this environment and no arguments, as a container's entry point runs; not ready yet. `PORT` must be
+    /// in it.
+    pub fn exact(environment: &[(&str, &str)]) -> Self {
+        let environment: BTreeMap<String, String> = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let port = environment["PORT"].parse().expect("a port");
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self::over(environment, &[], port, number)
+    }
+
+    fn over(
+        environment: BTreeMap<String, String>,
+        arguments: &'static [&'static str],
+        port: u16,
+        number: u32,
+    ) -> Self {
         let log =
             std::env::temp_dir().join(format!("dovetail-it-{}-{number}.log", std::process::id()));
         reaper::owns_folder(&log);
         let mut server = Self {
             child: None,
             environment,
+            arguments,
             port,
             log,
         };
@@ -81,7 +106,10 @@ impl Server {
             .open(&self.log)
             .expect("a log file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_dovetail"));
-        command.arg("serve").env_clear().envs(&self.environment);
+        command
+            .args(self.arguments)
+            .env_clear()
+            .envs(&self.environment);
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
         }
