@@ -58,7 +58,7 @@ export function short(value, most = 300) {
   return text.length > most ? `${text.slice(0, most)}…` : text
 }
 
-/** Runs `draw` at most once a frame however often it is asked for, and again at once when asked meanwhile. */
+/** Runs `draw` with the next frame, once however often it is asked for. */
 export function eachFrame(draw) {
   let asked = false
   return () => {
@@ -68,6 +68,21 @@ export function eachFrame(draw) {
       asked = false
       draw()
     })
+  }
+}
+
+/** Runs `draw` with the next frame, but not more often than every `pause` milliseconds. */
+export function nowAndThen(draw, pause) {
+  let asked = false
+  let last = -Infinity
+  return () => {
+    if (asked) return
+    asked = true
+    setTimeout(() => requestAnimationFrame(() => {
+      asked = false
+      last = performance.now()
+      draw()
+    }), Math.max(0, last + pause - performance.now()))
   }
 }
 

@@ -51,6 +51,7 @@ pub(super) async fn settle(tenant: Arc<Tenant>, task: Task) -> Result<Settlement
     let mut rights = None;
     let mut replay = None;
     if let Some(subject) = &task.subject {
+        backend.prepared().await;
         let read = backend
             .access
             .read(subject, task.presence)

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
@@ -27,13 +27,14 @@ const AFTER_WARNINGS: Duration = Duration::from_secs(60);
 /// Days from today on that have a partition for messages, without a gap; 0 means that today has none (an alarm).
 const DAYS_AHEAD: &str = "dovetail_message_partition_days";
 
-/// Migrates, then maintains partitions until `stop`; sooner than planned when `wake` says that one is missing. `tenant`
-/// names it in metrics and logs.
+/// Migrates, then maintains partitions until `stop`; sooner than planned when `wake` says that one is missing;
+/// `prepared` learns of the first success. `tenant` names it in metrics and logs.
 pub(super) async fn maintain(
     tenant: Arc<str>,
     database: ConnectOptions,
     janitor: Janitor,
     wake: Arc<Notify>,
+    prepared: watch::Sender<bool>,
     stop: CancellationToken,
 ) {
     let mut pause = FIRST_PAUSE;
@@ -43,6 +44,7 @@ pub(super) async fn maintain(
     loop {
         let wait = match once(&tenant, &database, drop_old).await {
             Ok(whole) => {
+                prepared.send_replace(true);
                 pause = FIRST_PAUSE;
                 last_error.clear();
                 let next = if drop_old || !janitor.run {
@@ -75,7 +77,7 @@ pub(super) async fn maintain(
 }
 
 /// Brings a database to the schema the server needs and makes its partitions, once. Returns how many migrations of the
-/// original it has then. `tenant` is for the log.
+/// original it has then. `tenant` names it in metrics and logs.
 ///
 /// # Errors
 ///

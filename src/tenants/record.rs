@@ -211,6 +211,7 @@ impl TenantRecord {
         };
         Ok(DatabaseRecord {
             connect: ConnectOptions {
+                ip_version: None,
                 host: secret("db_host")?,
                 port: port.ok_or(RecordError::Port)?,
                 user: secret("db_user")?,
@@ -218,7 +219,6 @@ impl TenantRecord {
                 dbname: secret("db_name")?,
                 tls,
                 tls_ca_file: None,
-                ip_version: None,
             },
             publication: name(settings, "publication", "supabase_realtime"),
             slot_name: name(settings, "slot_name", "supabase_realtime_replication_slot"),

@@ -192,6 +192,22 @@ describe('refusals in plain words', () => {
     const snippets = await page.locator('#notice pre').allTextContents()
     assert.ok(snippets[0].includes(`realtime.topic() = '${topic}'`) && snippets[0].includes('to authenticated'), snippets[0])
     assert.ok(snippets[1].startsWith('dovetail doctor --as ') && snippets[1].includes('"sub":"ann"'), snippets[1])
+
+    // The policy does what is said of it; and without one for INSERT, sending is refused, and explained likewise.
+    const session = await database(t)
+    await session.query(snippets[0])
+    await page.click('#rejoin')
+    await page.waitForSelector('#channel-state[data-state=joined]')
+    await page.click('#tab-presence')
+    await page.click('#track-form .primary')
+    await text(page, '#notice .note-title', 'Presence refused')
+    const write = await page.locator('#notice pre').first().textContent()
+    await session.query(write)
+    await page.click('#leave')
+    await page.click('#rejoin')
+    await page.waitForSelector('#channel-state[data-state=joined]')
+    await page.click('#track-form .primary')
+    await text(page, '#people-rows tr', 'inspector')
     await page.fine()
   })
 
