@@ -8,17 +8,8 @@ mod connect;
 pub mod embedded;
 pub mod migrate;
 pub mod partitions;
-<<<<<<< HEAD
-mod resolve;
-mod tls;
-mod url;
-
-pub use connect::{ConnectOptions, Error, RENDERING, TlsMode, connect, connect_with};
-pub use resolve::IpVersion;
-pub(crate) use resolve::reach;
-pub(crate) use tls::{connector as tls_connector, hint as tls_hint};
-=======
 mod quote;
+mod resolve;
 mod tls;
 mod url;
 
@@ -26,6 +17,7 @@ pub use connect::{
     ConnectOptions, Error, RENDERING, TlsMode, connect, connect_driven, connect_with,
 };
 pub(crate) use quote::literal;
-pub(crate) use tls::connector as tls_connector;
->>>>>>> refs/heads/main
+pub use resolve::IpVersion;
+pub(crate) use resolve::reach;
+pub(crate) use tls::{connector as tls_connector, hint as tls_hint};
 pub use url::UrlError;

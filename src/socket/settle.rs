@@ -113,6 +113,9 @@ pub(super) fn entries(bindings: &[Binding]) -> Vec<Entry> {
 /// Says that policies could not be asked, by code: the words of Postgres may repeat values.
 pub(super) fn log(failure: &access::Failure, tenant: &Tenant) {
     refused(&tenant.external_id, Place::Channel, failure.code());
+    if let access::Failure::Policy { code, .. } = failure {
+        tracing::debug!(sqlstate = code, "a policy raised an error");
+    }
 }
 
 /// `since` and `limit` of a replay; `None` when they are not valid (protocol.md §5.9).

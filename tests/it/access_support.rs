@@ -101,6 +101,7 @@ pub fn options(database: &Database) -> ConnectOptions {
         dbname: database.name.clone(),
         tls: TlsMode::Disable,
         tls_ca_file: None,
+        ip_version: None,
     }
 }
 
