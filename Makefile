@@ -4,8 +4,8 @@
 run: ## a Postgres, the server, and what to paste into a browser or node
 	scripts/ensure postgres && cargo run --release -- dev
 
-test: ## everything: units, sockets, transcripts, JavaScript and Python clients
-	scripts/ensure postgres node python && cargo test --no-fail-fast
+test: ## everything: units, sockets, transcripts, JavaScript and Python clients, the inspector in Chromium
+	scripts/ensure postgres node python chromium && cargo test --no-fail-fast
 
 check: ## format, lints, licences
 	cargo fmt --check && cargo clippy --all-targets --locked -- -D warnings && scripts/ensure cargo-deny && cargo deny check bans licenses sources

@@ -52,11 +52,16 @@ create or replace function realtime.topic() returns text language sql stable as 
 $$;
 
 -- Puts a message into realtime.messages, from where the stream takes it to the subscribers of the topic. A failure is a
--- warning: the business transaction around it matters more than the message.
+-- warning: the business transaction around it matters more than the message. The ids are of version 7 (48 bits of
+-- milliseconds, 12 bits of the part of a millisecond, 62 random bits), so that those of one transaction ascend: they have
+-- inserted_at in common, and a replay must tell them in their order.
 create or replace function realtime.send(payload jsonb, event text, topic text, private boolean default true)
 returns void language plpgsql volatile as $$
 declare
-  message_id uuid := gen_random_uuid();
+  micros bigint := floor(extract(epoch from clock_timestamp()) * 1000000);
+  message_id uuid := (
+    lpad(to_hex(micros / 1000), 12, '0') || '7' || lpad(to_hex(micros % 1000 * 4096 / 1000), 3, '0')
+    || right(replace(gen_random_uuid()::text, '-', ''), 16))::uuid;
   content jsonb := payload;
 begin
   begin
@@ -80,14 +85,19 @@ $$;
 -- As send, for bytes: nothing is added to them.
 create or replace function realtime.send_binary(payload bytea, event text, topic text, private boolean default true)
 returns void language plpgsql volatile as $$
+declare
+  micros bigint := floor(extract(epoch from clock_timestamp()) * 1000000);
+  message_id uuid := (
+    lpad(to_hex(micros / 1000), 12, '0') || '7' || lpad(to_hex(micros % 1000 * 4096 / 1000), 3, '0')
+    || right(replace(gen_random_uuid()::text, '-', ''), 16))::uuid;
 begin
   begin
     if topic is null then
       raise exception 'syntax error at or near "NULL"' using errcode = 'syntax_error';
     end if;
     perform set_config('realtime.topic', topic, true);
-    insert into realtime.messages (binary_payload, event, topic, private, extension)
-    values (payload, event, topic, private, 'broadcast');
+    insert into realtime.messages (id, binary_payload, event, topic, private, extension)
+    values (message_id, payload, event, topic, private, 'broadcast');
   exception
     when others then
       raise warning 'WarnSendingBroadcastMessage: %', sqlerrm;

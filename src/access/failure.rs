@@ -22,7 +22,7 @@ pub enum Failure {
         /// What Postgres said. May quote values of rows and claims.
         message: String,
     },
-    /// The time limit (SQLSTATE 57014, 55P03), or somebody cancelled the statement.
+    /// The time limit (SQLSTATE 57014), or somebody cancelled the statement.
     #[error("the check was cancelled: {0}")]
     Canceled(String),
     /// `realtime.messages` has no partition for today.

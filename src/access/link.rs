@@ -14,7 +14,7 @@ use super::{Failure, Rights, Stored, StoredBody, statement};
 use crate::postgres::{self, ConnectOptions};
 
 /// How long after all time limits an answer may still come before the connection counts as dead.
-const GRACE: Duration = Duration::from_secs(10);
+const GRACE: Duration = Duration::from_secs(5);
 
 /// A connection with its statements prepared.
 pub(super) struct Link {
@@ -329,7 +329,7 @@ fn policy(error: &tokio_postgres::Error) -> Failure {
 
 fn plain(error: &tokio_postgres::Error, otherwise: impl FnOnce(String) -> Failure) -> Outcome {
     let code = error.code().map_or("", SqlState::code);
-    if code == SqlState::QUERY_CANCELED.code() || code == SqlState::LOCK_NOT_AVAILABLE.code() {
+    if code == SqlState::QUERY_CANCELED.code() {
         let message = error.as_db_error().map_or("", |db| db.message());
         return Outcome::Cancelled(message.to_owned());
     }

@@ -84,6 +84,7 @@ impl Flight {
             queued: now,
             deadline: now + patience,
             retried: false,
+            lost: false,
             slow,
         };
         (job, flight)
@@ -128,10 +129,12 @@ pub(super) struct Job {
     sender: watch::Sender<Option<(Instant, Result)>>,
     /// When it came.
     pub(super) queued: Instant,
-    /// Not sent before this moment, it is answered with [`Failure::PoolExhausted`].
+    /// Not sent before this moment, it is given up.
     pub(super) deadline: Instant,
-    /// It was sent before, on a connection that broke.
+    /// It was the one that was asked when a connection broke, and perhaps the cause.
     pub(super) retried: bool,
+    /// It was sent on a connection that broke.
+    pub(super) lost: bool,
     /// It is for the slow lane: it gets all the time there is, and nobody waits behind it in a batch.
     pub(super) slow: bool,
 }

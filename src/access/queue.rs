@@ -26,6 +26,9 @@ const SLOW_FOR: Duration = Duration::from_secs(60);
 /// Over which time answers that were cancelled are counted (postgres.md §5.5).
 const WINDOW: Duration = Duration::from_secs(30);
 
+/// Topic and claims.
+type Who = (Arc<str>, Arc<Claims>);
+
 /// Which lanes a runner takes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Duty {
@@ -61,7 +64,9 @@ struct Lanes {
 pub(super) struct Queue {
     lanes: Mutex<Lanes>,
     filled: Notify,
-    slow: Mutex<HashMap<(Arc<str>, Arc<Claims>), Instant>>,
+    /// Until when who is slow.
+    slow: Mutex<HashMap<Who, Instant>>,
+    /// When the last ones were cancelled, at most one for each connection.
     cancelled: Mutex<VecDeque<Instant>>,
     connections: usize,
 }
@@ -128,7 +133,11 @@ impl Queue {
             filled.as_mut().enable();
             let (batch, late) = self.take_now(duty, Instant::now());
             for job in late {
-                job.answer(Err(Failure::PoolExhausted));
+                let failure = match job.lost {
+                    true => Failure::Unreachable("no answer in time".to_owned()),
+                    false => Failure::PoolExhausted,
+                };
+                job.answer(Err(failure));
             }
             if !batch.is_empty() {
                 return batch;
@@ -196,7 +205,6 @@ impl Queue {
         let now = Instant::now();
         let mut cancelled = self.cancelled.lock();
         cancelled.push_back(now);
-        // More than that change nothing.
         while cancelled.len() > self.connections.max(1) {
             cancelled.pop_front();
         }
@@ -216,7 +224,7 @@ impl Queue {
     }
 }
 
-fn key(subject: &Subject) -> (Arc<str>, Arc<Claims>) {
+fn key(subject: &Subject) -> Who {
     (subject.topic.clone(), subject.claims.clone())
 }
 
@@ -249,8 +257,6 @@ mod tests {
     }
 
     fn topics(batch: &[Job]) -> Vec<&str> {
-        let topic = |job: &'_ Job| job.ask.subject().map(|subject| subject.topic.clone());
-        let _ = topic;
         batch
             .iter()
             .map(|job| job.ask.subject().map_or("-", |subject| &subject.topic))
@@ -305,6 +311,19 @@ mod tests {
         assert_eq!(topics(&queue.take(Duty::Fast).await), ["new"]);
         let answer = flight.answer(Instant::now() + PATIENCE).await.unwrap();
         assert_eq!(answer.unwrap_err(), Failure::PoolExhausted);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_asked_on_a_connection_that_broke_does_not_blame_the_pool() {
+        let queue = Queue::new(1);
+        let (mut lost, flight) = job(read("lost", "a"), false);
+        lost.lost = true;
+        queue.give_back(vec![lost]);
+        tokio::time::advance(PATIENCE).await;
+        queue.push(job(read("new", "a"), false).0);
+        assert_eq!(topics(&queue.take(Duty::Fast).await), ["new"]);
+        let answer = flight.answer(Instant::now() + PATIENCE).await.unwrap();
+        assert!(matches!(answer, Err(Failure::Unreachable(_))));
     }
 
     #[tokio::test(start_paused = true)]

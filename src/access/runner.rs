@@ -157,19 +157,14 @@ async fn ask(shared: &Shared, link: &mut Link, jobs: Vec<Job>) -> bool {
                 }
             }
             Outcome::Lost => {
-                retry(shared, job);
-                shared.queue.give_back(jobs_of(asked, unsent));
+                lost(shared, std::iter::once(job).chain(jobs_of(asked, unsent)));
                 return false;
             }
         }
     }
-    let mut unsent = unsent.into_iter();
-    if let Some(first) = unsent.next() {
-        retry(shared, first);
-        shared.queue.give_back(unsent.collect());
-        return false;
-    }
-    true
+    let fine = unsent.is_empty();
+    lost(shared, unsent.into_iter());
+    fine
 }
 
 fn jobs_of(asked: VecDeque<Asked>, unsent: Vec<Job>) -> Vec<Job> {
@@ -180,14 +175,22 @@ fn jobs_of(asked: VecDeque<Asked>, unsent: Vec<Job>) -> Vec<Job> {
         .collect()
 }
 
-/// The connection broke while this was asked, and perhaps because of it: once more, and then no more.
-fn retry(shared: &Shared, mut job: Job) {
-    if job.retried {
-        job.answer(Err(Failure::Unreachable(
-            "the connection was lost twice".to_owned(),
-        )));
-    } else {
-        job.retried = true;
-        shared.queue.give_back(vec![job]);
+/// The connection broke while the first of these was asked, and perhaps because of it: that one is asked once more and then
+/// no more, the others as if nothing had happened.
+fn lost(shared: &Shared, mut jobs: impl Iterator<Item = Job>) {
+    let mut again = Vec::new();
+    if let Some(mut first) = jobs.next() {
+        if first.retried {
+            let reason = "the connection was lost twice".to_owned();
+            first.answer(Err(Failure::Unreachable(reason)));
+        } else {
+            first.retried = true;
+            again.push(first);
+        }
     }
+    again.extend(jobs);
+    for job in &mut again {
+        job.lost = true;
+    }
+    shared.queue.give_back(again);
 }

@@ -1,5 +1,8 @@
 //! HTTP doors: health, readiness, ping, metrics, and a clear answer where a feature is not there yet.
 
+mod channels;
+mod inspector;
+
 use std::sync::Arc;
 
 use axum::Json;
@@ -28,6 +31,8 @@ pub struct Doors {
     pub metrics_keys: ApiKeys,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
+    /// Whether the inspector page is served.
+    pub inspector: bool,
     /// Shown in the health answer.
     pub region: String,
 }
@@ -41,6 +46,12 @@ pub fn router(doors: Doors) -> Router {
         .route("/socket/websocket", any(socket::handle))
         .route("/realtime/v1/websocket", any(socket::handle))
         .with_state(doorway);
+    let channels = channels::router(Arc::clone(&doors.doorway.directory));
+    let inspector = if doors.inspector {
+        inspector::router()
+    } else {
+        Router::new()
+    };
     Router::new()
         .route("/healthcheck", get(|| async { "ok" }))
         .route("/healthz", get(|| async { "ok" }))
@@ -54,6 +65,8 @@ pub fn router(doors: Doors) -> Router {
         .route("/realtime/v1/api/{*rest}", any(not_yet))
         .with_state(Arc::new(doors))
         .merge(sockets)
+        .merge(channels)
+        .merge(inspector)
 }
 
 async fn readyz(State(doors): State<Arc<Doors>>) -> Response {

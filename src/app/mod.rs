@@ -70,6 +70,7 @@ pub async fn run(
         api_keys: config.api_keys(),
         metrics_keys: config.metrics_keys(),
         metrics: metrics_handle,
+        inspector: config.inspector,
         region: config.region.clone(),
     });
     let router = requests::logged(router, config.quiet_health_checks);

@@ -7,6 +7,7 @@ mod database;
 mod dev;
 mod logging;
 mod open_files;
+mod policy;
 mod serve;
 mod settings;
 mod stop;
@@ -44,8 +45,9 @@ enum Command {
     Migrate(database::MigrateArgs),
     /// Print a token signed with API_JWT_SECRET, or with the secret of `dovetail dev`
     Token(token::Args),
-    /// Look for what keeps changes, broadcasts or logins from working, and say what to run
-    Doctor,
+    /// Look for what keeps changes, broadcasts or logins from working, and say what to run; with --as and --topic,
+    /// say what these claims may do on that topic and which policies decide it
+    Doctor(policy::Args),
     /// What the Supabase CLI runs once in the original's image, with an expression of the original's language: the
     /// database is brought up to date, whatever the expression says (G-252)
     #[command(hide = true)]
@@ -130,12 +132,18 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     match command {
         Command::Serve => serve::run(config(&flags, Purpose::Serve)?)?,
         Command::Dev => dev::run(&flags)?,
+        Command::Doctor(args) => {
+            let config = config(&flags, Purpose::Database)?;
+            return match args.question()? {
+                Some(question) => policy::run(config, &question),
+                None => database::doctor(config),
+            };
+        }
         Command::Migrate(args) => database::migrate(config(&flags, Purpose::Database)?, &args)?,
         Command::Eval { .. } => {
             let args = database::MigrateArgs::default();
             database::migrate(config(&flags, Purpose::Database)?, &args)?;
         }
-        Command::Doctor => return database::doctor(config(&flags, Purpose::Database)?),
         Command::Token(args) => return token::run(&args, &flags),
         Command::Settings => print!("{}", env_example()),
     }

@@ -47,6 +47,8 @@ pub struct Config {
     pub drain: Duration,
     /// Soft limit of open files to set, capped by the hard limit; none raises it to the hard limit.
     pub rlimit_nofile: Option<u64>,
+    /// Serve the page at `/inspector`. Default `true`: it shows nothing without a token.
+    pub inspector: bool,
 
     /// The tenant's database, from `DATABASE_URL` or `DB_*`. None when none of them is set.
     pub database: Option<ConnectOptions>,

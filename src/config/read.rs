@@ -97,6 +97,7 @@ pub(super) fn read(reader: &mut Reader<'_>, purpose: Purpose, now: i64) -> Confi
         max_connections: reader.size("MAX_CONNECTIONS", 1..=10_000_000),
         drain: Duration::from_secs(reader.number("DRAIN_SECONDS", 0..=3600)),
         rlimit_nofile: reader.maybe_number("RLIMIT_NOFILE", 64..=u64::MAX),
+        inspector: reader.flag("INSPECTOR"),
         database: database::read(reader),
         tenant: reader.text("SELF_HOST_TENANT_NAME"),
         tenant_from_host: reader.flag("TENANT_FROM_HOST"),

@@ -136,6 +136,7 @@ pub const SETTINGS: &[Setting] = &[
     plain(Listening, "MAX_CONNECTIONS", Number, "16384", "Connections accepted at the same time; more wait"),
     plain(Listening, "DRAIN_SECONDS", Seconds, "7", "Time over which a stop closes many sockets; docker stop kills after 10"),
     plain(Listening, "RLIMIT_NOFILE", Number, "", "Soft limit of open files; the hard limit when not set"),
+    plain(Listening, "INSPECTOR", Bool, "true", "Serve the inspector page at /inspector, which shows nothing without a token"),
 
     hidden(Database, "DATABASE_URL", Text, "The database, postgres://user:password@host:5432/database?sslmode=...; replaces the five variables below"),
     plain(Database, "DB_HOST", Text, "127.0.0.1", "Host of the database"),

@@ -7,6 +7,7 @@
 
 mod keys;
 mod login;
+pub mod policy;
 mod report;
 mod schema;
 mod server;

@@ -265,11 +265,12 @@ impl Drop for Membership {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
-    use crate::hub::{Limits, Outbox};
+    use crate::hub::{Differences, Limits, Outbox};
     use crate::protocol::Version;
+    use bytes::Bytes;
 
     fn key(private: bool) -> TopicKey {
         TopicKey {
@@ -312,6 +313,80 @@ mod tests {
         assert_eq!(a.outbox.queued_bytes(), 0);
         assert!(b.outbox.queued_bytes() > 0);
         assert_eq!(c.outbox.queued_bytes(), 0);
+    }
+
+    fn queued(member: &Member) -> Vec<Bytes> {
+        let mut frames = Vec::new();
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let _ = member.outbox.poll_take(&mut context, &mut frames);
+        frames
+    }
+
+    #[test]
+    fn a_member_receives_only_what_it_may_read() {
+        let hub = Arc::new(Hub::default());
+        let diff = Event::Text {
+            kind: Kind::PresenceDiff,
+            payload: b"{}",
+        };
+        for (broadcast, differences, expected) in [
+            (true, Differences::FanOut, [1, 1]),
+            (true, Differences::None, [1, 0]),
+            (false, Differences::FanOut, [0, 1]),
+            (false, Differences::Pushed, [0, 1]),
+            (false, Differences::None, [0, 0]),
+        ] {
+            let member = member(Version::V2);
+            member.set_rights(broadcast, differences);
+            let place = hub.join(key(true), Arc::clone(&member), || {});
+            let reached = [place.publish(EVENT, None), place.publish(diff, None)];
+            assert_eq!(reached, expected, "{broadcast} {differences:?}");
+            assert_eq!(queued(&member).len(), expected.iter().sum::<usize>());
+        }
+    }
+
+    #[test]
+    fn what_comes_during_a_replay_follows_it_once() {
+        let hub = Arc::new(Hub::default());
+        let member = member(Version::V2);
+        member.hold();
+        let _place = hub.join(key(true), Arc::clone(&member), || {});
+        let (old, new) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        hub.publish_stored(&key(true), EVENT, old);
+        hub.publish_stored(&key(true), EVENT, new);
+        assert_eq!(member.outbox.queued_bytes(), 0);
+        let first = Bytes::from_static(b"reply and replay");
+        member.release(vec![first.clone()], vec![old]);
+        let frames = queued(&member);
+        assert_eq!(
+            frames.len(),
+            2,
+            "the reply, then the message that was not replayed"
+        );
+        assert_eq!(frames[0], first);
+        // For the whole life of the channel.
+        assert_eq!(hub.publish_stored(&key(true), EVENT, old), 0);
+        assert_eq!(hub.publish_stored(&key(true), EVENT, new), 1);
+        assert_eq!(hub.publish(&key(true), EVENT, None), 1);
+    }
+
+    #[test]
+    fn whoever_is_reached_over_the_limit_is_marked_once() {
+        let events = Arc::new(Meter::new(Some(1), std::time::Duration::from_secs(5), 12));
+        let hub = Arc::new(Hub::new(Arc::clone(&events), Arc::new(Meter::unlimited())));
+        let (sender, receiver) = (member(Version::V2), member(Version::V2));
+        let place = hub.join(key(false), Arc::clone(&sender), || {});
+        let _other = hub.join(key(false), Arc::clone(&receiver), || {});
+        for _ in 0..100 {
+            place.publish(EVENT, Some(sender.id));
+        }
+        assert!(!receiver.take_over_limit());
+        events.tick();
+        assert_eq!(place.publish(EVENT, Some(sender.id)), 1);
+        assert!(receiver.take_over_limit());
+        assert!(!receiver.take_over_limit());
+        assert!(!sender.take_over_limit());
+        assert_eq!(events.total(), 101);
     }
 
     #[test]

@@ -67,6 +67,27 @@ pub async fn maintain(client: &Client, drop_old: bool) -> Result<Maintained, Err
     Ok(report)
 }
 
+/// Days from today (UTC) on that have a partition, without a gap: 0 when today has none, 4 when all is well.
+///
+/// # Errors
+/// When the catalog cannot be read.
+pub async fn days_ahead(client: &Client) -> Result<i32, Error> {
+    let row = client.query_one(AHEAD, &[]).await.map_err(Error::State)?;
+    row.try_get(0).map_err(Error::State)
+}
+
+const AHEAD: &str = "
+    with days as (
+      select ahead, exists (
+        select from pg_inherits i
+        join pg_class c on c.oid = i.inhrelid
+        join pg_class p on p.oid = i.inhparent
+        join pg_namespace n on n.oid = p.relnamespace
+        where n.nspname = 'realtime' and p.relname = 'messages'
+          and c.relname = 'messages_' || to_char((now() at time zone 'utc')::date + ahead, 'YYYY_MM_DD')) as made
+      from generate_series(0, 3) ahead)
+    select coalesce((select min(ahead) from days where not made), 4)";
+
 /// Names and bounds of the days that must have a partition and have none.
 const MISSING: &str = "
     select to_char(day, 'YYYY_MM_DD') as suffix, to_char(day, 'YYYY-MM-DD'), to_char(day + 1, 'YYYY-MM-DD')

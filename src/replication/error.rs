@@ -90,7 +90,12 @@ impl Error {
     pub(super) fn database_answers(&self) -> bool {
         !matches!(
             self,
-            Self::Reach(_) | Self::Timeout(_) | Self::Tls(_) | Self::Certificate(..) | Self::TlsRefused | Self::Login(_)
+            Self::Reach(_)
+                | Self::Timeout(_)
+                | Self::Tls(_)
+                | Self::Certificate(..)
+                | Self::TlsRefused
+                | Self::Login(_)
         )
     }
 

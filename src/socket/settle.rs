@@ -51,6 +51,7 @@ pub(super) async fn settle(tenant: Arc<Tenant>, task: Task) -> Result<Settlement
     let mut rights = None;
     let mut replay = None;
     if let Some(subject) = &task.subject {
+        backend.prepared().await;
         let read = backend
             .access
             .read(subject, task.presence)
@@ -110,8 +111,14 @@ pub(super) fn entries(bindings: &[Binding]) -> Vec<Entry> {
         .collect()
 }
 
-/// Says that policies could not be asked, by code: the words of Postgres may repeat values.
+/// Says that policies could not be asked, by code (the words of Postgres may repeat values), and has a missing partition
+/// made.
 pub(super) fn log(failure: &access::Failure, tenant: &Tenant) {
+    if *failure == access::Failure::MissingPartition
+        && let Some(backend) = tenant.opened()
+    {
+        backend.maintain_soon();
+    }
     refused(&tenant.external_id, Place::Channel, failure.code());
     if let access::Failure::Policy { code, .. } = failure {
         tracing::debug!(sqlstate = code, "a policy raised an error");

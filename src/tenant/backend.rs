@@ -1,9 +1,10 @@
 //! The database of a tenant while it is open: the stream, Postgres Changes, policies, partitions.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{Tenant, maintenance};
@@ -14,6 +15,10 @@ use crate::hub::Attention;
 use crate::pgoutput::Begin;
 use crate::replication::{self, Change, Watch};
 
+/// How long a join waits for the first look at schema and partitions. With the delay of a refused join it stays below the
+/// ten seconds that clients wait.
+const PREPARING: Duration = Duration::from_secs(4);
+
 /// See the module. Dropping it ends its tasks and connections.
 pub struct Backend {
     /// Postgres Changes.
@@ -23,6 +28,8 @@ pub struct Backend {
     /// State of the replication stream.
     pub watch: Watch,
     stop: CancellationToken,
+    wake: Arc<Notify>,
+    prepared: watch::Receiver<bool>,
     maintenance: Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
 
@@ -32,9 +39,14 @@ impl Backend {
         let settings = tenant.settings_now();
         let database = &settings.database;
         let stop = CancellationToken::new();
+        let wake = Arc::new(Notify::new());
+        let (preparing, prepared) = watch::channel(false);
         let maintenance = tokio::spawn(maintenance::maintain(
+            Arc::clone(&tenant.external_id),
             database.connect.clone(),
             database.janitor.clone(),
+            Arc::clone(&wake),
+            preparing,
             stop.clone(),
         ));
         let mut stream = replication::Settings::new(
@@ -74,13 +86,27 @@ impl Backend {
             access,
             watch,
             stop,
+            wake,
+            prepared,
             maintenance: Mutex::new(Some(maintenance)),
         })
     }
 
-    /// Whether the stream of changes is live.
+    /// Whether the stream of changes is live and the schema is as it must be.
     pub fn live(&self) -> bool {
-        matches!(self.watch.status(), replication::Status::Live { .. })
+        matches!(self.watch.status(), replication::Status::Live { .. }) && *self.prepared.borrow()
+    }
+
+    /// Waits until the schema and the partitions are as they must be before policies are asked (postgres.md §1.12), but
+    /// not for ever: who asks a database that is away learns that soon enough.
+    pub async fn prepared(&self) {
+        let mut prepared = self.prepared.clone();
+        let _ = tokio::time::timeout(PREPARING, prepared.wait_for(|prepared| *prepared)).await;
+    }
+
+    /// A partition is missing: it is made now rather than at the next planned time.
+    pub fn maintain_soon(&self) {
+        self.wake.notify_one();
     }
 
     /// Ends everything, without waiting for it.

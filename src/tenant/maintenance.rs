@@ -3,8 +3,10 @@
 //! Runs beside everything else and never gives up: a database that is not there yet is waited for (pains of those
 //! whose container starts before their database), and each failure is logged once, not once per attempt.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{Notify, watch};
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
@@ -17,15 +19,32 @@ const MAX_PAUSE: Duration = Duration::from_secs(10);
 /// Partitions are made ahead at least this often whatever the janitor's schedule says (G-222).
 const AT_LEAST: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// Migrates, then maintains partitions until `stop`.
-pub(super) async fn maintain(database: ConnectOptions, janitor: Janitor, stop: CancellationToken) {
+/// A run that somebody asked for begins no sooner than this after the one before.
+const BREATH: Duration = Duration::from_secs(1);
+/// When something could not be made it is tried again this soon.
+const AFTER_WARNINGS: Duration = Duration::from_secs(60);
+
+/// Days from today on that have a partition for messages, without a gap; 0 means that today has none (an alarm).
+const DAYS_AHEAD: &str = "dovetail_message_partition_days";
+
+/// Migrates, then maintains partitions until `stop`; sooner than planned when `wake` says that one is missing;
+/// `prepared` learns of the first success. `tenant` names it in metrics and logs.
+pub(super) async fn maintain(
+    tenant: Arc<str>,
+    database: ConnectOptions,
+    janitor: Janitor,
+    wake: Arc<Notify>,
+    prepared: watch::Sender<bool>,
+    stop: CancellationToken,
+) {
     let mut pause = FIRST_PAUSE;
     let mut last_error = String::new();
     // The first round only makes partitions: what is old may stay until the janitor's first run.
     let mut drop_old = false;
     loop {
-        let wait = match once(&database, drop_old).await {
-            Ok(()) => {
+        let wait = match once(&tenant, &database, drop_old).await {
+            Ok(whole) => {
+                prepared.send_replace(true);
                 pause = FIRST_PAUSE;
                 last_error.clear();
                 let next = if drop_old || !janitor.run {
@@ -34,7 +53,10 @@ pub(super) async fn maintain(database: ConnectOptions, janitor: Janitor, stop: C
                     janitor.run_after
                 };
                 drop_old = janitor.run;
-                spread(next, janitor.randomize).min(AT_LEAST)
+                match whole {
+                    true => spread(next, janitor.randomize).min(AT_LEAST),
+                    false => AFTER_WARNINGS,
+                }
             }
             Err(error) => {
                 let text = format!("{error:#}");
@@ -49,11 +71,13 @@ pub(super) async fn maintain(database: ConnectOptions, janitor: Janitor, stop: C
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
+            () = wake.notified() => tokio::time::sleep(BREATH).await,
         }
     }
 }
 
-async fn once(database: &ConnectOptions, drop_old: bool) -> anyhow::Result<()> {
+/// `false` when something could not be made.
+async fn once(tenant: &str, database: &ConnectOptions, drop_old: bool) -> anyhow::Result<bool> {
     let client = connect(database, "realtime_migrations").await?;
     if is_plain(&client).await? {
         // A Postgres that nobody prepared for Supabase: without its roles no client could be served (G-053).
@@ -69,10 +93,19 @@ async fn once(database: &ConnectOptions, drop_old: bool) -> anyhow::Result<()> {
         tracing::warn!("{note}");
     }
     let maintained = partitions::maintain(&client, drop_old).await?;
-    for warning in maintained.warnings {
-        tracing::warn!("{warning}");
+    for warning in &maintained.warnings {
+        tracing::error!(code = "PartitionCreationFailed", tenant, "{warning}");
     }
-    Ok(())
+    let days = partitions::days_ahead(&client).await?;
+    metrics::gauge!(DAYS_AHEAD, "tenant" => tenant.to_owned()).set(f64::from(days));
+    if days == 0 {
+        tracing::error!(
+            code = "MissingPartition",
+            tenant,
+            "realtime.messages has no partition for today: private channels cannot be joined and messages of the database are lost; see dovetail doctor"
+        );
+    }
+    Ok(maintained.warnings.is_empty())
 }
 
 async fn is_plain(client: &Client) -> anyhow::Result<bool> {

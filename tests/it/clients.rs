@@ -1,4 +1,5 @@
-//! Unmodified client libraries against the real server: supabase-js (the latest and 2.39), phoenix.js, realtime-py.
+//! Unmodified client libraries against the real server: supabase-js (the latest and 2.39), phoenix.js, realtime-py;
+//! and the inspector page in a browser.
 //!
 //! The tests themselves are in `tests/js` and `tests/py`; they learn from the environment where server
 //! and database are. Missing node or Python is a failure: `make test` installs them or says how. The
@@ -112,8 +113,12 @@ async fn python() -> PathBuf {
 }
 
 async fn ground() -> (Server, Database) {
+    ground_with(&[]).await
+}
+
+async fn ground_with(settings: &[(&str, &str)]) -> (Server, Database) {
     let database = Cluster::shared().await.prepared().await;
-    let server = Server::start(&database).await;
+    let server = Server::with(&database, settings).await;
     (server, database)
 }
 
@@ -125,8 +130,12 @@ fn tell_where(command: &mut Command, server: &Server, database: &Database) {
 }
 
 async fn node(file: &str) {
+    node_with(file, &[]).await;
+}
+
+async fn node_with(file: &str, settings: &[(&str, &str)]) {
     node_modules().await;
-    let (server, database) = ground().await;
+    let (server, database) = ground_with(settings).await;
     let mut node = Command::new("node");
     node.args(ARGUMENTS).arg(file).current_dir(folder("js"));
     tell_where(&mut node, &server, &database);
@@ -142,6 +151,28 @@ async fn supabase_js_latest_and_2_39_receive_postgres_changes() {
 #[tokio::test]
 async fn supabase_js_latest_and_2_39_exchange_broadcasts_and_presence() {
     node("messages.test.mjs").await;
+}
+
+/// Frames, tokens, presence and explanations: without a browser.
+#[tokio::test]
+async fn the_parts_of_the_inspector_hold() {
+    node("inspector.test.mjs").await;
+}
+
+/// In a real Chromium, which `scripts/ensure chromium` installs.
+#[tokio::test]
+async fn the_inspector_connects_shows_and_explains_in_a_browser() {
+    // Refusals are what it is about: they need not be slow.
+    let settings = [
+        ("CONNECT_ERROR_BACKOFF_MS", "50"),
+        ("CHANNEL_ERROR_BACKOFF_MS", "50"),
+    ];
+    node_with("inspector-page.test.mjs", &settings).await;
+}
+
+#[tokio::test]
+async fn supabase_js_uses_private_channels_messages_of_the_database_and_replay() {
+    node("private.test.mjs").await;
 }
 
 #[tokio::test]

@@ -160,7 +160,10 @@ async fn each_mode_encrypts_and_verifies_what_it_says() {
                 Some(file) if *file == other_ca => "give the CA certificate that signed it",
                 _ => "connect by a name it has",
             };
-            assert!(error.to_string().contains(advice), "{host} {mode:?}: {error}");
+            assert!(
+                error.to_string().contains(advice),
+                "{host} {mode:?}: {error}"
+            );
         }
     }
     let missing = with(

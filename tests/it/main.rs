@@ -3,15 +3,20 @@
 
 mod support;
 
-mod addresses;
+mod access_failures;
+mod access_load;
+mod access_policies;
+mod access_replay;
 mod access_rights;
 mod access_support;
+mod addresses;
 mod bad_input;
 mod changes_delivery;
 mod changes_property;
 mod changes_rls;
 mod changes_stale;
 mod changes_support;
+mod channels;
 mod clients;
 mod command_line;
 mod decoders_any_bytes;

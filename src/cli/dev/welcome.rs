@@ -28,6 +28,7 @@ Dovetail is ready on http://{address}
   anon key     {anon_key}
   service key  {service_key}
   database     {database}
+  inspector    http://{address}/inspector
 
 Try it with supabase-js. In an empty folder:
 
