@@ -2,6 +2,7 @@
 
 mod channels;
 mod inspector;
+mod metrics;
 
 use std::sync::Arc;
 
@@ -59,7 +60,7 @@ pub fn router(doors: Doors) -> Router {
         .route("/api/ping", get(ping))
         .route("/realtime/v1/api/ping", get(ping))
         .route("/api/tenants/{id}/health", get(health))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(metrics::handle))
         .route("/api/broadcast", any(not_yet))
         .route("/api/broadcast/{topic}/events/{event}", any(not_yet))
         .route("/realtime/v1/api/{*rest}", any(not_yet))
@@ -105,17 +106,6 @@ async fn health(
         "node": "dovetail",
     }});
     json_response(StatusCode::OK, &body)
-}
-
-async fn metrics(State(doors): State<Arc<Doors>>, headers: HeaderMap) -> Response {
-    if !allowed(&doors.metrics_keys, &headers) {
-        return StatusCode::FORBIDDEN.into_response();
-    }
-    let served = doors.doorway.directory.served();
-    let sockets: usize = served.iter().map(|tenant| tenant.sockets.count()).sum();
-    metrics::gauge!(crate::metrics_names::SOCKETS).set(sockets as f64);
-    let body = doors.metrics.render();
-    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
 }
 
 async fn not_yet() -> Response {

@@ -29,6 +29,7 @@ mod filter_sql;
 mod filter_validation;
 mod harness;
 mod logs;
+mod metrics;
 mod record_catalog;
 mod record_values;
 mod replication_decoding;
