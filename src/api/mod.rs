@@ -1,24 +1,32 @@
-//! HTTP doors: health, readiness, ping, metrics, and a clear answer where a feature is not there yet.
+//! HTTP doors: health, readiness, metrics here; ping, broadcast and the OpenAPI document in files of their own.
+
+mod answers;
+mod broadcast;
+mod envelope;
+mod gate;
+mod openapi;
+mod ping;
 
 mod channels;
 mod inspector;
 mod metrics;
+mod tenants;
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
-use serde_json::json;
 use tokio_util::sync::CancellationToken;
+use tower_http::compression::CompressionLayer;
 
+use self::answers::json as json_response;
 use crate::auth::ApiKeys;
 use crate::socket::{self, Doorway};
-use crate::tenant::Tenant;
 
 /// What the HTTP doors show and ask.
 pub struct Doors {
@@ -57,60 +65,39 @@ pub fn router(doors: Doors) -> Router {
         .route("/healthcheck", get(|| async { "ok" }))
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(readyz))
-        .route("/api/ping", get(ping))
-        .route("/realtime/v1/api/ping", get(ping))
-        .route("/api/tenants/{id}/health", get(health))
+        .merge(clients("/api"))
+        .merge(clients("/realtime/v1/api"))
+        .merge(tenants::routes())
+        .nest("/realtime/v1", tenants::routes())
         .route("/metrics", get(metrics::handle))
-        .route("/api/broadcast", any(not_yet))
-        .route("/api/broadcast/{topic}/events/{event}", any(not_yet))
-        .route("/realtime/v1/api/{*rest}", any(not_yet))
+        .route_layer(middleware::from_fn(envelope::json_only))
         .with_state(Arc::new(doors))
         .merge(sockets)
         .merge(channels)
         .merge(inspector)
+        .fallback(answers::not_found)
+        .method_not_allowed_fallback(answers::not_found)
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn(envelope::request_id))
+}
+
+/// What clients of a tenant ask for, under the API's own path and under the one that the gateway gives it.
+fn clients(prefix: &str) -> Router<Arc<Doors>> {
+    let routes = Router::new()
+        .route("/ping", get(ping::ping))
+        .route("/openapi", get(openapi::openapi))
+        .route("/broadcast", post(broadcast::batch))
+        .route("/broadcast/{topic}/events/{event}", post(broadcast::single));
+    Router::new().nest(prefix, routes)
 }
 
 async fn readyz(State(doors): State<Arc<Doors>>) -> Response {
-    let live = |tenant: &Arc<Tenant>| tenant.opened().is_none_or(|backend| backend.live());
-    if !doors.draining.is_cancelled() && doors.doorway.directory.served().iter().all(live) {
+    if !doors.draining.is_cancelled() && doors.doorway.directory.is_ready() {
         "ready".into_response()
     } else {
         let reason = "the replication stream is not live yet";
         (StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
     }
-}
-
-async fn ping() -> Response {
-    json_response(StatusCode::OK, &json!({ "message": "Success" }))
-}
-
-/// Health as the compose file asks for it (protocol.md §8.6, postgres.md §6.4).
-async fn health(
-    State(doors): State<Arc<Doors>>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Response {
-    if !allowed(&doors.api_keys, &headers) {
-        return StatusCode::FORBIDDEN.into_response();
-    }
-    let Ok(tenant) = doors.doorway.directory.find(&id).await else {
-        return json_response(StatusCode::NOT_FOUND, &json!({ "message": "not found" }));
-    };
-    let connected = tenant.opened().is_some_and(|backend| backend.live());
-    let body = json!({ "data": {
-        "healthy": connected,
-        "db_connected": connected,
-        "replication_connected": connected,
-        "connected_cluster": tenant.sockets.users(),
-        "region": doors.region,
-        "node": "dovetail",
-    }});
-    json_response(StatusCode::OK, &body)
-}
-
-async fn not_yet() -> Response {
-    let message = "This version of the server has no REST broadcast and no tenant API yet";
-    json_response(StatusCode::NOT_IMPLEMENTED, &json!({ "message": message }))
 }
 
 /// The value must start with exactly `Bearer ` (P-225).
@@ -120,13 +107,4 @@ fn allowed(keys: &ApiKeys, headers: &HeaderMap) -> bool {
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "))
         .is_some_and(|token| keys.verify(token, socket::unix_now()).is_ok())
-}
-
-fn json_response(status: StatusCode, body: &serde_json::Value) -> Response {
-    let mut response = (status, Json(body)).into_response();
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        header::HeaderValue::from_static("application/json; charset=utf-8"),
-    );
-    response
 }

@@ -6,28 +6,19 @@ mod drain;
 mod listen;
 mod metering;
 mod requests;
+mod tenants;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use crate::access;
 use crate::api::{self, Doors};
-use crate::changes;
-use crate::config::{self, Config};
-use crate::hub;
-use crate::limits::Rates;
-use crate::postgres::ConnectOptions;
-use crate::replication;
+use crate::config::Config;
 use crate::socket::Doorway;
-use crate::tenant::{self, DatabaseSettings, Limits, Tenant};
-use crate::tenants::Directory;
-
-/// Longest frame or message of a client (protocol.md §1.6).
-const MAX_FRAME: usize = 5_000_000;
 
 /// Serves until `shutdown` resolves, then drains. `ready` is called once with the address bound.
 ///
@@ -48,16 +39,8 @@ pub async fn run(
     let address = listener.local_addr()?;
     let metrics_handle = metering::start()?;
 
-    let tenant = Tenant::new(
-        config.tenant.clone(),
-        tenant_settings(&config, database),
-        config.presence_leave_grace,
-    );
-    let backend = tenant.backend();
-    let directory = Arc::new(Directory::single(
-        Arc::clone(&tenant),
-        config.tenant_from_host,
-    ));
+    let stop = CancellationToken::new();
+    let directory = Arc::new(tenants::directory(&config, database, stop.clone())?);
     let draining = CancellationToken::new();
     let router = api::router(Doors {
         doorway: Arc::new(Doorway {
@@ -84,77 +67,14 @@ pub async fn run(
     .await;
     draining.cancel();
     drain::drain(&directory, config.drain).await;
-    // Gives the slot and the advisory locks back before the process ends.
-    let _ = tokio::time::timeout(Duration::from_secs(2), backend.close()).await;
+    stop.cancel();
+    // Gives slots and advisory locks back before the process ends.
+    let opened: Vec<_> = directory
+        .served()
+        .iter()
+        .filter_map(|tenant| tenant.opened())
+        .collect();
+    let closing = opened.iter().map(|backend| backend.close());
+    let _ = tokio::time::timeout(Duration::from_secs(2), join_all(closing)).await;
     Ok(())
-}
-
-/// The one tenant, as the environment describes it.
-fn tenant_settings(config: &Config, connect: ConnectOptions) -> tenant::Settings {
-    let limited = |number: u64| Some(number).filter(|number| *number > 0);
-    tenant::Settings {
-        keys: Arc::new(config.client_keys()),
-        limits: limits(config),
-        rates: Rates {
-            joins: limited(config.limits.max_joins_per_second),
-            events: limited(config.limits.max_events_per_second),
-            presence_events: limited(config.limits.max_presence_events_per_second),
-        },
-        max_users: limited(config.limits.max_concurrent_users),
-        suspend: false,
-        private_only: config.private_only,
-        presence_enabled: config.presence_enabled,
-        database: DatabaseSettings {
-            connect,
-            slot: replication::slot_name(
-                &config.slot_name,
-                config.slot_name_suffix.as_deref(),
-                &config.tenant,
-            ),
-            slot_durable: config.slot_durable,
-            changes: changes_settings(config),
-            access: access::Settings {
-                connections: config.access_connections,
-                statement_timeout: config.statement_timeout,
-                ..access::Settings::default()
-            },
-            janitor: config.janitor.clone(),
-        },
-    }
-}
-
-fn limits(config: &Config) -> Limits {
-    let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    Limits {
-        // The original's slack for its own envelope (protocol.md §5.1).
-        payload_bytes: size(config.limits.max_payload_size_in_kb)
-            .saturating_mul(1000)
-            .saturating_add(500),
-        channels_per_client: size(config.limits.max_channels_per_client),
-        presence_calls: u32::try_from(config.limits.client_presence_max_calls).unwrap_or(u32::MAX),
-        presence_window: config.limits.client_presence_window,
-        presence_excess: config.limits.presence_excess,
-        rights_interval: config.rights_interval,
-        channel_error_backoff: config.channel_error_backoff,
-        connect_error_backoff: config.connect_error_backoff,
-        idle_timeout: config.idle_timeout,
-        no_channel_timeout: config.no_channel_timeout,
-        frame_bytes: MAX_FRAME,
-        outbox: hub::Limits {
-            bytes: config.outbox_max_bytes,
-            frames: config.outbox_max_frames,
-        },
-    }
-}
-
-fn changes_settings(config: &Config) -> changes::Settings {
-    changes::Settings {
-        publication: config.publication.clone(),
-        deletes_authorised: config.deletes == config::Deletes::Authorised,
-        old_record_original: config.old_record == config::OldRecord::Original,
-        max_record_bytes: config.max_record_bytes,
-        visibility_connections: config.visibility_connections,
-        statement_timeout: config.statement_timeout,
-        ..changes::Settings::default()
-    }
 }

@@ -23,11 +23,13 @@ mod problems;
 mod read;
 mod reader;
 mod settings;
+mod tenants;
 
 pub use problems::{Problem, Problems};
 pub use read::{Purpose, environment};
 pub use reader::NotUnicode;
 pub use settings::{Group, SETTINGS, Setting, Shape, env_example};
+pub use tenants::{Source, Tenants};
 
 /// Everything the server can be told. Made by [`Config::read`].
 ///
@@ -70,6 +72,9 @@ pub struct Config {
     /// Connections that ask the policies of private channels. Default 2.
     pub access_connections: usize,
 
+    /// Where the tenants come from.
+    pub tenants: Tenants,
+
     /// Secret of client tokens and of the tenant API, from `API_JWT_SECRET`.
     pub api_jwt_secret: Option<Secret>,
     /// A second secret the tenant API accepts while the first is being replaced, from
@@ -77,6 +82,8 @@ pub struct Config {
     pub api_jwt_secret_next: Option<Secret>,
     /// Public keys of client tokens, from `API_JWT_JWKS`: an object with `keys`, an array or one key.
     pub api_jwt_jwks: Option<Jwks>,
+    /// The same as it was written, for the metadata of tenants.
+    pub api_jwt_jwks_json: Option<serde_json::Value>,
     /// Secret of tokens for `/metrics`, from `METRICS_JWT_SECRET`. None closes `/metrics`.
     pub metrics_jwt_secret: Option<Secret>,
     /// Tokens the tenant API refuses, from `API_TOKEN_BLOCKLIST` (comma-separated).

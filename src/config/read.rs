@@ -7,8 +7,8 @@ use tracing::level_filters::LevelFilter;
 use super::address::listen;
 use super::reader::{NotUnicode, Reader};
 use super::{
-    Config, Deletes, Janitor, Limits, LogFormat, OldRecord, PresenceExcess, Problems, database,
-    keys,
+    Config, Deletes, Janitor, Limits, LogFormat, OldRecord, PresenceExcess, Problems, Source,
+    database, keys, tenants,
 };
 use crate::auth::{ClaimValidators, Jwks};
 
@@ -91,6 +91,7 @@ pub fn environment(name: &str) -> Result<Option<String>, NotUnicode> {
 
 /// Fields are read in the order of the table, which is the order problems are listed in.
 pub(super) fn read(reader: &mut Reader<'_>, purpose: Purpose, now: i64) -> Config {
+    let mut jwks_json = None;
     let mut config = Config {
         listen: listen(reader),
         max_header_length: reader.size("MAX_HEADER_LENGTH", 256..=1_048_576),
@@ -106,9 +107,11 @@ pub(super) fn read(reader: &mut Reader<'_>, purpose: Purpose, now: i64) -> Confi
         presence_enabled: reader.flag("TENANT_PRESENCE_ENABLED"),
         rights_interval: reader.millis("RIGHTS_INTERVAL_MS", 0),
         access_connections: reader.size("ACCESS_CONNECTIONS", 1..=64),
+        tenants: tenants::read(reader),
         api_jwt_secret: reader.secret("API_JWT_SECRET"),
         api_jwt_secret_next: reader.secret("API_JWT_SECRET_NEXT"),
-        api_jwt_jwks: jwks(reader),
+        api_jwt_jwks_json: None,
+        api_jwt_jwks: jwks(reader, &mut jwks_json),
         metrics_jwt_secret: reader.secret("METRICS_JWT_SECRET"),
         api_token_blocklist: reader.secrets("API_TOKEN_BLOCKLIST"),
         metrics_token_blocklist: reader.secrets("METRICS_TOKEN_BLOCKLIST"),
@@ -158,12 +161,16 @@ pub(super) fn read(reader: &mut Reader<'_>, purpose: Purpose, now: i64) -> Confi
         region: reader.text("REGION"),
         warnings: Vec::new(),
     };
+    config.api_jwt_jwks_json = jwks_json;
+    config.tenants.new_tenant = tenants::new_tenant(reader, &config.limits);
     check_names(reader, &config);
     check_delays(reader, &config);
     if purpose != Purpose::Any && config.database.is_none() {
         no_database(reader);
     }
-    if purpose == Purpose::Serve {
+    // Tenants of the metadata bring keys of their own.
+    let own_keys = config.tenants.source == Source::Database && !config.tenants.seed_self_host;
+    if purpose == Purpose::Serve && !own_keys {
         keys::check(reader, &config, now);
     }
     config.warnings = std::mem::take(&mut reader.warnings);
@@ -195,10 +202,11 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
     }
 }
 
-fn jwks(reader: &mut Reader<'_>) -> Option<Jwks> {
+fn jwks(reader: &mut Reader<'_>, json: &mut Option<serde_json::Value>) -> Option<Jwks> {
     let text = reader.optional("API_JWT_JWKS")?;
     match Jwks::parse(&text) {
         Ok(jwks) => {
+            *json = serde_json::from_str(&text).ok();
             let problems = jwks.problems().into_iter();
             let warnings = problems.map(|problem| format!("API_JWT_JWKS: {problem}"));
             reader.warnings.extend(warnings);

@@ -62,6 +62,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whether a value was given that is not empty. Asking is not reading.
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        (self.lookup)(name).is_ok_and(|value| value.is_some_and(|value| !value.trim().is_empty()))
+    }
+
     /// The value as it is, none when empty. For passwords and secrets, where blanks count.
     pub(super) fn exact(&mut self, name: &'static str) -> Option<String> {
         self.raw(name).filter(|value| !value.is_empty())

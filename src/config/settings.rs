@@ -24,6 +24,7 @@ pub enum Group {
     Listening,
     Database,
     Tenant,
+    Tenants,
     Keys,
     Sockets,
     Presence,
@@ -53,6 +54,7 @@ impl Group {
             Self::Listening => "Listening",
             Self::Database => "Database",
             Self::Tenant => "Tenant and limits",
+            Self::Tenants => "Many tenants",
             Self::Keys => "Keys",
             Self::Sockets => "Sockets",
             Self::Presence => "Presence",
@@ -122,7 +124,7 @@ const fn hidden(group: Group, name: &'static str, shape: Shape, help: &'static s
 
 use Group::{
     Changes, Database, Development, Housekeeping, Keys, Listening, Logging, Presence, Sockets,
-    Tenant,
+    Tenant, Tenants,
 };
 use Shape::{Bool, Json, Millis, Number, Path, Seconds, Text};
 
@@ -164,6 +166,16 @@ pub const SETTINGS: &[Setting] = &[
     plain(Tenant, "TENANT_PRESENCE_ENABLED", Bool, "false", "true: every channel takes part in presence, whether its join asks for it or not"),
     plain(Tenant, "RIGHTS_INTERVAL_MS", Millis, "60000", "How often rights to joined private channels are asked for again; 0 is never, as in the original"),
     plain(Tenant, "ACCESS_CONNECTIONS", Number, "2", "Connections that ask the policies of private channels"),
+
+    plain(Tenants, "TENANTS", Text, "", "single: one tenant, from these settings; database: those in the metadata of the original server, of which DB_* is then the database. When not set: database if DB_ENC_KEY is set and SEED_SELF_HOST is not true"),
+    plain(Tenants, "SEED_SELF_HOST", Bool, "false", "With TENANTS=database: make the tenant SELF_HOST_TENANT_NAME anew from these settings at each start"),
+    hidden(Tenants, "DB_ENC_KEY", Text, "16 bytes: the key of what the original server has encrypted in the metadata"),
+    hidden(Tenants, "DB_ENC_KEY_GCM", Text, "32 bytes: the key of what is encrypted with AES-256-GCM in the metadata"),
+    plain(Tenants, "DB_ENC_WRITE_GCM", Bool, "false", "true: encrypt with AES-256-GCM from now on; the original server then needs the key as well"),
+    plain(Tenants, "DB_AFTER_CONNECT_QUERY", Text, "SET search_path TO _realtime", "SQL for each connection to the metadata; its search path says where the tables are"),
+    plain(Tenants, "DB_POOL_SIZE", Number, "5", "Connections to the metadata"),
+    plain(Tenants, "TENANT_CACHE_EXPIRATION_IN_MS", Millis, "30000", "How long a tenant is served as it was read; changes through the tenant API count at once"),
+    plain(Tenants, "TENANT_IDLE_RELEASE_MS", Millis, "660000", "A tenant without a socket for this long gives its database connections back until somebody comes"),
 
     hidden(Keys, "API_JWT_SECRET", Text, "Secret of client tokens and of the tenant API (JWT_SECRET of a Supabase stack)"),
     hidden(Keys, "API_JWT_SECRET_NEXT", Text, "A second secret for the tenant API while the first is being replaced"),

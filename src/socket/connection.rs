@@ -24,7 +24,7 @@ use crate::protocol::encode::{self, Status};
 use crate::protocol::message::NULL;
 use crate::protocol::websocket::{self, Decoder, Incoming};
 use crate::protocol::{self, Decoded, Version};
-use crate::tenant::Tenant;
+use crate::tenant::{SERVICE_RESTART, Tenant};
 
 /// First read of a wake-up; larger frames grow the buffer to their size.
 const READ_BUFFER: usize = 4096;
@@ -100,6 +100,11 @@ pub(super) async fn run(
     let outbox = Arc::new(Outbox::new(tenant.settings().limits.outbox));
     let mailbox = Arc::new(Mailbox::default());
     let entry = tenant.sockets.enter(Arc::clone(&outbox));
+    // What changed between the check and now has closed the sockets that were there, not this one.
+    let settings = tenant.settings_now();
+    if settings.suspend || !Arc::ptr_eq(&settings.keys, &peer.keys) {
+        outbox.close(Closing::Code(SERVICE_RESTART));
+    }
     tokio::spawn(writer::run(
         writer,
         Arc::clone(&outbox),

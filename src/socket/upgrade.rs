@@ -120,8 +120,15 @@ async fn check(
         .directory
         .resolve(host)
         .await
-        .map_err(|NoTenant::Unknown| {
-            Refusal::error(StatusCode::NOT_FOUND, "TenantNotFound", "Tenant not found")
+        .map_err(|error| match error {
+            NoTenant::Unknown => {
+                Refusal::error(StatusCode::NOT_FOUND, "TenantNotFound", "Tenant not found")
+            }
+            NoTenant::Unavailable => Refusal::error(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "ErrorConnectingToWebsocket",
+                "Error connecting to Realtime",
+            ),
         })?;
     let settings = tenant.settings_now();
     if settings.suspend {

@@ -75,6 +75,19 @@ pub(super) async fn maintain(
     }
 }
 
+/// Brings a database to the schema the server needs and makes its partitions, once. Returns how many migrations of the
+/// original it has then. `tenant` names it in metrics and logs.
+///
+/// # Errors
+///
+/// When it cannot be reached or this login may not do it.
+pub async fn prepare_database(tenant: &str, database: &ConnectOptions) -> anyhow::Result<i64> {
+    once(tenant, database, false).await?;
+    let client = connect(database, "realtime_migrations").await?;
+    let count = "select count(*) from realtime.schema_migrations";
+    Ok(client.query_one(count, &[]).await?.try_get(0)?)
+}
+
 /// `false` when something could not be made.
 async fn once(tenant: &str, database: &ConnectOptions, drop_old: bool) -> anyhow::Result<bool> {
     let client = connect(database, "realtime_migrations").await?;

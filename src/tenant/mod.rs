@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 pub use backend::Backend;
+pub use maintenance::prepare_database;
 pub use settings::{DatabaseSettings, Limits, PresenceExcess, Settings};
 
 use crate::hub::{Attention, Event, Hub, Kind, Sockets};

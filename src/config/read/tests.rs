@@ -426,3 +426,62 @@ proptest::proptest! {
         let _ = read_with(Purpose::Serve, &[(name, &value)]);
     }
 }
+
+#[test]
+fn tenants_come_from_the_metadata_when_there_is_a_key_and_no_seed() {
+    let source = |changes: &[(&str, &str)]| serve(changes).tenants.source;
+    let key = ("DB_ENC_KEY", "supabaserealtime");
+    assert_eq!(source(&[]), Source::Single);
+    assert_eq!(source(&[key]), Source::Database);
+    assert_eq!(source(&[key, ("SEED_SELF_HOST", "true")]), Source::Single);
+    assert_eq!(source(&[key, ("TENANTS", "single")]), Source::Single);
+    let seeded = [key, ("SEED_SELF_HOST", "true"), ("TENANTS", "database")];
+    assert_eq!(source(&seeded), Source::Database);
+    // Tenants bring their own keys.
+    let config = read_with(Purpose::Serve, &[key, ("API_JWT_SECRET", "")]);
+    assert!(config.is_ok());
+}
+
+#[test]
+fn keys_of_the_metadata_must_have_their_length() {
+    let gcm = "must be exactly 32 bytes for AES-256-GCM, got 5 bytes";
+    assert_eq!(
+        wrong(&[("DB_ENC_KEY_GCM", "short")]),
+        [("DB_ENC_KEY_GCM", gcm.to_owned())]
+    );
+    assert_eq!(
+        wrong(&[("TENANTS", "database"), ("DB_ENC_KEY", "short")]),
+        [(
+            "DB_ENC_KEY",
+            "must be exactly 16 bytes for AES-128, got 5 bytes".to_owned()
+        )]
+    );
+    assert_eq!(wrong(&[("TENANTS", "database")])[0].0, "DB_ENC_KEY");
+    // The one tenant needs none, so an old wrong one does no harm.
+    assert_eq!(
+        serve(&[("TENANTS", "single"), ("DB_ENC_KEY", "short")])
+            .tenants
+            .source,
+        Source::Single
+    );
+    let config = serve(&[("DB_ENC_WRITE_GCM", "true")]);
+    assert!(config.warnings[0].contains("DB_ENC_KEY_GCM"));
+}
+
+#[test]
+fn a_new_tenant_has_the_originals_limits_unless_they_are_set() {
+    let limits = serve(&[]).tenants.new_tenant;
+    assert_eq!(limits.max_concurrent_users, 200);
+    assert_eq!(limits.max_channels_per_client, 100);
+    assert_eq!(limits.max_joins_per_second, 100);
+    assert_eq!(limits.max_events_per_second, 100);
+    assert_eq!(limits.max_bytes_per_second, 100_000);
+    let limits = serve(&[
+        ("TENANT_MAX_CONCURRENT_USERS", "0"),
+        ("TENANT_MAX_EVENTS_PER_SECOND", "5"),
+    ])
+    .tenants
+    .new_tenant;
+    assert_eq!(limits.max_concurrent_users, 2_147_483_647);
+    assert_eq!(limits.max_events_per_second, 5);
+}
