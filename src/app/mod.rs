@@ -4,6 +4,7 @@
 
 mod drain;
 mod listen;
+mod metering;
 mod requests;
 mod tenants;
 
@@ -36,10 +37,7 @@ pub async fn run(
     let listener = listen::bind(&config.listen)
         .with_context(|| format!("cannot listen on {:?}", config.listen))?;
     let address = listener.local_addr()?;
-    // Another recorder can only be there when two servers run in one process, as tests may do.
-    let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
-    let metrics_handle = metrics.handle();
-    let _ = metrics::set_global_recorder(metrics);
+    let metrics_handle = metering::start()?;
 
     let stop = CancellationToken::new();
     let directory = Arc::new(tenants::directory(&config, database, stop.clone())?);

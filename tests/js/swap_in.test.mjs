@@ -54,3 +54,23 @@ for (const library of libraries) {
     })
   })
 }
+
+// The old library knows no private channels.
+test('the policies of private channels let members in and nobody else, and what the database sends arrives', async (t) => {
+  const sql = await database(t)
+  const heard = new Seen()
+  const config = { config: { private: true } }
+  const room = (await client(t, libraries[0], { token: user(ann) })).channel('room:1', config)
+  for (const event of ['note', 'INSERT']) room.on('broadcast', { event }, heard.add)
+  await subscribed(room)
+  const text = fresh('text')
+  await sql.query(`select realtime.send(jsonb_build_object('text', $1::text), 'note', 'room:1')`, [text])
+  const note = await heard.until((m) => m.event === 'note' && m.payload.text === text, 'realtime.send')
+  assert.ok(note.payload.id)
+  await sql.query('insert into public.todos (task) values ($1)', [text])
+  const change = await heard.until((m) => m.event === 'INSERT' && m.payload.record.task === text, 'broadcast_changes')
+  assert.equal(change.payload.table, 'todos')
+
+  const outside = (await client(t, libraries[0], { token: user(bob) })).channel('room:1', config)
+  await assert.rejects(subscribed(outside), /CHANNEL_ERROR.*Unauthorized/)
+})
