@@ -60,10 +60,10 @@ pub(super) enum Slot {
 pub(super) struct Joining {
     pub(super) ticket: u64,
     pub(super) request: super::joining::Request,
-    /// [`Connection::policies`] when it began.
-    pub(super) policies: u64,
     /// Frames for this topic, in order: whether binary, and the bytes.
     pub(super) waiting: VecDeque<(bool, Bytes)>,
+    /// Policies changed meanwhile: what was found out about rights does not count.
+    pub(super) outdated: bool,
 }
 
 /// One socket.
@@ -78,8 +78,6 @@ pub(super) struct Connection {
     pub(super) channels: HashMap<Arc<str>, Slot, ahash::RandomState>,
     /// Next number for an attempt whose outcome comes through the mailbox.
     pub(super) next_ticket: u64,
-    /// How often policies have changed since the socket opened.
-    pub(super) policies: u64,
     /// Bytes waiting behind joins and questions.
     pub(super) waiting_bytes: usize,
     /// Joins whose error waits for its delay.
@@ -124,7 +122,6 @@ pub(super) async fn run(
         mailbox,
         channels: HashMap::default(),
         next_ticket: 1,
-        policies: 0,
         waiting_bytes: 0,
         failing_joins: 0,
         last_heard: Instant::now(),
@@ -288,19 +285,13 @@ impl Connection {
                 .map(|(topic, _)| Arc::clone(topic))
                 .collect();
             for topic in over {
-                if let Some(Slot::Joined(channel)) = self.channels.get(&topic) {
-                    channel
-                        .member
-                        .system("system", Status::Error, "Too many messages per second");
-                }
-                self.close_channel(&topic);
+                self.dismiss(&topic, "Too many messages per second");
             }
         }
         if attention.has(Attention::DATABASE) {
             self.resubscribe_all();
         }
         if attention.has(Attention::RIGHTS) || attention.has(Attention::DATABASE) {
-            self.policies += 1;
             self.ask_again_for_all();
         }
     }
@@ -399,11 +390,20 @@ impl Connection {
         }
     }
 
+    /// Ends a joined channel and says why.
+    pub(super) fn dismiss(&mut self, topic: &str, reason: &str) {
+        if let Some(Slot::Joined(channel)) = self.channels.get(topic) {
+            channel.member.dismiss(reason);
+        }
+        self.close_channel(topic);
+    }
+
     /// Ends a joined channel in an orderly way and says so.
     pub(super) fn close_channel(&mut self, topic: &str) {
         if let Some(Slot::Joined(mut channel)) = self.channels.remove(topic) {
             let close = encode::close(self.version, channel.join_ref(), topic);
             let pending = channel.pending.take();
+            channel.member.end();
             channel.end(Departure::Orderly);
             self.outbox.push(close);
             self.note_channels();

@@ -9,7 +9,6 @@ use serde_json::Value;
 use super::channel::{Channel, Settled, reply_ref};
 use super::connection::{Connection, Joining, Slot};
 use super::mailbox::Notice;
-use super::rights::Why;
 use super::settle::{self, Settlement};
 use super::upgrade::unix_now;
 use crate::access::Subject;
@@ -101,7 +100,7 @@ impl Connection {
         match self.check_join(&topic, message) {
             Ok(accepted) if !accepted.join.private && accepted.join.postgres_changes.is_empty() => {
                 request.accepted = Some(accepted);
-                let joining = Box::new(self.joining(ticket, request));
+                let joining = Box::new(Self::joining(ticket, request));
                 self.complete(topic, joining, Settlement::default());
                 return;
             }
@@ -111,17 +110,17 @@ impl Connection {
             }
             Err(refusal) => self.refuse_later(ticket, Arc::clone(&topic), refusal),
         }
-        let joining = self.joining(ticket, request);
+        let joining = Self::joining(ticket, request);
         self.channels
             .insert(topic, Slot::Joining(Box::new(joining)));
         self.channelless_since = None;
     }
 
-    fn joining(&self, ticket: u64, request: Request) -> Joining {
+    fn joining(ticket: u64, request: Request) -> Joining {
         Joining {
             ticket,
             request,
-            policies: self.policies,
+            outdated: false,
             waiting: VecDeque::new(),
         }
     }
@@ -259,6 +258,9 @@ impl Connection {
                 topic,
                 outcome: Ok(settlement),
             } => {
+                if self.settle_again(&topic, ticket) {
+                    return;
+                }
                 if let Some(joining) = self.take_joining(&topic, ticket) {
                     self.complete(topic, joining, *settlement);
                 }
@@ -316,6 +318,26 @@ impl Connection {
         }
     }
 
+    /// Rights that were found out before policies changed do not count: finds out again. `false` when they do count.
+    fn settle_again(&mut self, topic: &Arc<str>, ticket: u64) -> bool {
+        let Some(Slot::Joining(joining)) = self.channels.get_mut(topic) else {
+            return false;
+        };
+        if joining.ticket != ticket || !std::mem::take(&mut joining.outdated) {
+            return false;
+        }
+        let Some(Slot::Joining(joining)) = self.channels.get(topic) else {
+            return false;
+        };
+        match &joining.request.accepted {
+            Some(accepted) if accepted.join.private => {
+                self.settle(ticket, Arc::clone(topic), accepted);
+                true
+            }
+            _ => false,
+        }
+    }
+
     fn take_joining(&mut self, topic: &str, ticket: u64) -> Option<Box<Joining>> {
         match self.channels.get(topic) {
             Some(Slot::Joining(joining)) if joining.ticket == ticket => {}
@@ -347,10 +369,7 @@ impl Connection {
     /// messages, presence state, then what waited (P-077).
     fn complete(&mut self, topic: Arc<str>, joining: Box<Joining>, settlement: Settlement) {
         let Joining {
-            request,
-            waiting,
-            policies,
-            ..
+            request, waiting, ..
         } = *joining;
         let Some(accepted) = request.accepted else {
             return;
@@ -375,13 +394,6 @@ impl Connection {
             first.push(encode::close(self.version, replaced, &topic));
         }
         let rights = settlement.rights;
-        if let Some(rights) = rights {
-            // Before it enters the topic: what it may not read must not reach it even once.
-            member.set_rights(
-                rights.broadcast,
-                settle::differences(presence_enabled, rights),
-            );
-        }
         let hub = &self.tenant.hub;
         let enter = |first: Vec<bytes::Bytes>| match settlement.replay {
             Some((membership, stored)) => {
@@ -456,20 +468,14 @@ impl Connection {
         let channel = Channel::new(&self.tenant, member, membership, settled, subscription);
         self.entry.count();
         self.note_recheck(channel.due_at());
-        let member = Arc::clone(&channel.member);
         self.channels
             .insert(Arc::clone(&topic), Slot::Joined(Box::new(channel)));
         self.channelless_since = None;
         if too_many {
             let message = "Too many presence messages per second";
-            member.system("system", Status::Error, message);
-            self.close_channel(&topic);
+            self.dismiss(&topic, message);
         } else if retry {
             self.retry_later(&topic);
-        }
-        if policies != self.policies {
-            // They changed while the join was on its way; its rights may be those of before.
-            self.ask_again(&topic, Why::Changed);
         }
         self.resume(waiting);
     }
@@ -508,7 +514,6 @@ impl Connection {
             return;
         }
         let message = "Replication connection was not established in time";
-        channel.member.system("system", Status::Error, message);
-        self.close_channel(topic);
+        self.dismiss(topic, message);
     }
 }

@@ -170,6 +170,11 @@ impl Connection {
         for topic in topics {
             self.ask_again(&topic, Why::Changed);
         }
+        for slot in self.channels.values_mut() {
+            if let Slot::Joining(joining) = slot {
+                joining.outdated = true;
+            }
+        }
     }
 
     /// The answers that frames of a channel waited for.
@@ -251,8 +256,7 @@ impl Connection {
             None => None,
         };
         if let Some(message) = refusal {
-            channel.member.system("system", Status::Error, &message);
-            self.close_channel(topic);
+            self.dismiss(topic, &message);
             return;
         }
         // Denials and permissions to write are those of the old token (P-099).
@@ -278,8 +282,13 @@ impl Connection {
         let Some(Slot::Joined(channel)) = self.channels.get_mut(topic) else {
             return;
         };
-        // Another channel, or another token, meanwhile: that one was asked for itself.
-        if channel.member.id != member || !Arc::ptr_eq(&channel.claims, claims) {
+        // Another channel meanwhile: it was asked for itself.
+        if channel.member.id != member {
+            return;
+        }
+        // Another token meanwhile: what it was asked for may be older than what made us ask.
+        if !Arc::ptr_eq(&channel.claims, claims) {
+            self.ask_again(topic, Why::Changed);
             return;
         }
         let revoked = match read {
@@ -299,8 +308,7 @@ impl Connection {
         };
         if revoked {
             let message = access::lost(sub_topic);
-            channel.member.system("system", Status::Error, &message);
-            self.close_channel(topic);
+            self.dismiss(topic, &message);
         }
     }
 }
