@@ -60,14 +60,6 @@ impl Client {
         Self::over(server.socket(token).await)
     }
 
-    /// Talks over a socket that is open already.
-    pub fn over(socket: Socket) -> Self {
-        Self {
-            socket,
-            references: AtomicU32::new(1),
-        }
-    }
-
     /// Over a socket that is open already.
     pub fn over(socket: Socket) -> Self {
         Self {
