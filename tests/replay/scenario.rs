@@ -279,9 +279,11 @@ impl<'a> Run<'a> {
         } else if let Some(statement) = field(step, "sql") {
             self.sql(&self.filler().text(statement)).await?;
         } else if let Some(request) = step.get("http") {
-            let answer = self.request(request).await?;
-            if let Some(expected) = step.get("response") {
-                self.compare_response(expected, &answer)?;
+            for _ in 0..step.get("times").and_then(Json::int).unwrap_or(1) {
+                let answer = self.request(request).await?;
+                if let Some(expected) = step.get("response") {
+                    self.compare_response(expected, &answer)?;
+                }
             }
         } else if let Some(name) = field(step, "connect") {
             let connection = connections.iter().find(|c| field(c, "name") == Some(name));
