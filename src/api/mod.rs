@@ -2,14 +2,13 @@
 
 mod answers;
 mod broadcast;
+mod channels;
 mod envelope;
 mod gate;
-mod openapi;
-mod ping;
-
-mod channels;
 mod inspector;
 mod metrics;
+mod openapi;
+mod ping;
 mod tenants;
 
 use std::sync::Arc;
@@ -70,11 +69,11 @@ pub fn router(doors: Doors) -> Router {
         .merge(tenants::routes())
         .nest("/realtime/v1", tenants::routes())
         .route("/metrics", get(metrics::handle))
-        .route_layer(middleware::from_fn(envelope::json_only))
         .with_state(Arc::new(doors))
         .merge(sockets)
         .merge(channels)
         .merge(inspector)
+        .route_layer(middleware::from_fn(envelope::json_only))
         .fallback(answers::not_found)
         .method_not_allowed_fallback(answers::not_found)
         .layer(CompressionLayer::new())

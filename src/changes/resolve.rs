@@ -163,7 +163,9 @@ impl Resolver {
                     if !self.settings.deletes_authorised {
                         continue;
                     }
-                    if !group.view.key_selectable && group.view.guarded {
+                    // Who may read no column does not learn that there was a row.
+                    let blind = !group.view.selectable.contains(&true);
+                    if blind || !group.view.key_selectable && group.view.guarded {
                         group.recipients.clear();
                         continue;
                     }

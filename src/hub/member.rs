@@ -17,6 +17,7 @@ const PRESENCE: u8 = 2;
 const PRESENCE_PUSHED: u8 = 4;
 const OVER_LIMIT: u8 = 8;
 const ASIDE: u8 = 16;
+const ENDED: u8 = 32;
 
 /// How a member takes part in presence (protocol.md §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,9 +182,24 @@ impl Member {
         self.topic.strip_prefix("realtime:").unwrap_or(&self.topic)
     }
 
-    /// Queues a finished frame; `false` when the socket is closing. Never blocks.
+    /// Queues a finished frame; `false` when the socket is closing or the channel has ended. Never blocks.
     pub fn send(&self, frame: Bytes) -> bool {
-        self.outbox.push(frame)
+        let lives = || self.flags.load(Ordering::Acquire) & ENDED == 0;
+        self.outbox.push_while(frame, lives)
+    }
+
+    /// From here on nothing is sent to this channel any more, whoever is about to.
+    pub fn end(&self) {
+        self.outbox.between_frames(|| {
+            self.flags.fetch_or(ENDED, Ordering::AcqRel);
+        });
+    }
+
+    /// Ends it and says why: the last that comes for this channel but its close.
+    pub fn dismiss(&self, reason: &str) {
+        self.end();
+        let frame = self.system_frame("system", encode::Status::Error, reason);
+        self.outbox.push(frame);
     }
 
     /// Queues a push of this channel; `payload` is a JSON object.
@@ -199,12 +215,22 @@ impl Member {
 
     /// Queues a `system` message (protocol.md §3.15).
     pub fn system(&self, extension: &str, status: encode::Status, message: &str) -> bool {
+        self.send(self.system_frame(extension, status, message))
+    }
+
+    fn system_frame(&self, extension: &str, status: encode::Status, message: &str) -> Bytes {
         let payload = serde_json::json!({
             "extension": extension,
             "status": status.as_str(),
             "message": message,
             "channel": self.sub_topic(),
         });
-        self.push("system", payload.to_string().as_bytes())
+        encode::push(
+            self.version,
+            &self.join_ref,
+            &self.topic,
+            "system",
+            payload.to_string().as_bytes(),
+        )
     }
 }

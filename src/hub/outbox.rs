@@ -79,8 +79,13 @@ impl Outbox {
 
     /// Queues a frame. `false` when the socket is closing or just overflowed; never blocks.
     pub fn push(&self, frame: Bytes) -> bool {
+        self.push_while(frame, || true)
+    }
+
+    /// The same if `wanted` still says so once it is this frame's turn.
+    pub(super) fn push_while(&self, frame: Bytes, wanted: impl FnOnce() -> bool) -> bool {
         let mut state = self.state.lock();
-        if state.closing.is_some() {
+        if state.closing.is_some() || !wanted() {
             return false;
         }
         // A single frame larger than the limit still goes out when the queue is empty.
@@ -105,6 +110,13 @@ impl Outbox {
             writer.wake();
         }
         true
+    }
+
+    /// Does something between two frames: what is pushed before has its place, what comes after sees what was done.
+    pub(super) fn between_frames(&self, what: impl FnOnce()) {
+        let state = self.state.lock();
+        what();
+        drop(state);
     }
 
     /// Ends the socket after what is queued has been written. The first reason wins.

@@ -389,7 +389,7 @@ impl Channel {
     }
 
     fn fail(&self, message: &str) -> Next {
-        self.member.system("system", Status::Error, message);
+        self.member.dismiss(message);
         Next::Close
     }
 

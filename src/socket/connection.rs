@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::channel::{Channel, Next};
 use super::mailbox::{Mailbox, Notice};
+use super::rights::Why;
 use super::writer;
 use crate::auth::Keys;
 use crate::hub::{Attention, Closing, Entry, Outbox};
@@ -61,6 +62,8 @@ pub(super) struct Joining {
     pub(super) request: super::joining::Request,
     /// Frames for this topic, in order: whether binary, and the bytes.
     pub(super) waiting: VecDeque<(bool, Bytes)>,
+    /// Policies changed meanwhile: what was found out about rights does not count.
+    pub(super) outdated: bool,
 }
 
 /// One socket.
@@ -282,19 +285,14 @@ impl Connection {
                 .map(|(topic, _)| Arc::clone(topic))
                 .collect();
             for topic in over {
-                if let Some(Slot::Joined(channel)) = self.channels.get(&topic) {
-                    channel
-                        .member
-                        .system("system", Status::Error, "Too many messages per second");
-                }
-                self.close_channel(&topic);
+                self.dismiss(&topic, "Too many messages per second");
             }
-        }
-        if attention.has(Attention::RIGHTS) {
-            self.ask_again_for_all();
         }
         if attention.has(Attention::DATABASE) {
             self.resubscribe_all();
+        }
+        if attention.has(Attention::RIGHTS) || attention.has(Attention::DATABASE) {
+            self.ask_again_for_all();
         }
     }
 
@@ -392,11 +390,20 @@ impl Connection {
         }
     }
 
+    /// Ends a joined channel and says why.
+    pub(super) fn dismiss(&mut self, topic: &str, reason: &str) {
+        if let Some(Slot::Joined(channel)) = self.channels.get(topic) {
+            channel.member.dismiss(reason);
+        }
+        self.close_channel(topic);
+    }
+
     /// Ends a joined channel in an orderly way and says so.
     pub(super) fn close_channel(&mut self, topic: &str) {
         if let Some(Slot::Joined(mut channel)) = self.channels.remove(topic) {
             let close = encode::close(self.version, channel.join_ref(), topic);
             let pending = channel.pending.take();
+            channel.member.end();
             channel.end(Departure::Orderly);
             self.outbox.push(close);
             self.note_channels();
@@ -484,7 +491,7 @@ impl Connection {
             {
                 self.close_channel(&topic);
             } else if channel.rights_at.is_some_and(|at| at <= now) {
-                self.ask_again(&topic);
+                self.ask_again(&topic, Why::Time);
             }
         }
         self.recheck_at = self

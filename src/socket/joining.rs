@@ -13,7 +13,7 @@ use super::settle::{self, Settlement};
 use super::upgrade::unix_now;
 use crate::access::Subject;
 use crate::auth::Claims;
-use crate::hub::{Closing, Differences, Member, TopicKey};
+use crate::hub::{Closing, Member, TopicKey};
 use crate::presence::Departure;
 use crate::protocol::encode::{self, Status};
 use crate::protocol::join::{self, Join, TokenChoice};
@@ -100,8 +100,8 @@ impl Connection {
         match self.check_join(&topic, message) {
             Ok(accepted) if !accepted.join.private && accepted.join.postgres_changes.is_empty() => {
                 request.accepted = Some(accepted);
-                let nothing = Settlement::default();
-                self.complete(topic, request, nothing, VecDeque::new());
+                let joining = Box::new(Self::joining(ticket, request));
+                self.complete(topic, joining, Settlement::default());
                 return;
             }
             Ok(accepted) => {
@@ -110,14 +110,19 @@ impl Connection {
             }
             Err(refusal) => self.refuse_later(ticket, Arc::clone(&topic), refusal),
         }
-        let joining = Joining {
-            ticket,
-            request,
-            waiting: VecDeque::new(),
-        };
+        let joining = Self::joining(ticket, request);
         self.channels
             .insert(topic, Slot::Joining(Box::new(joining)));
         self.channelless_since = None;
+    }
+
+    fn joining(ticket: u64, request: Request) -> Joining {
+        Joining {
+            ticket,
+            request,
+            outdated: false,
+            waiting: VecDeque::new(),
+        }
     }
 
     /// Answers a refused join after the delay.
@@ -153,27 +158,14 @@ impl Connection {
             bindings: settle::entries(&accepted.join.postgres_changes),
             claims: Arc::clone(&accepted.claims),
         };
-        let backoff = self.tenant.settings().limits.channel_error_backoff;
         let (tenant, mailbox) = (Arc::clone(&self.tenant), Arc::clone(&self.mailbox));
-        let external_id = Arc::clone(&tenant.external_id);
         tokio::spawn(async move {
-            match settle::settle(tenant, task).await {
-                Ok(settlement) => mailbox.send(Notice::Settled {
-                    ticket,
-                    topic,
-                    settlement: Box::new(settlement),
-                }),
-                Err(reason) => {
-                    refused(&external_id, Place::Join, &reason);
-                    tokio::time::sleep(backoff).await;
-                    mailbox.send(Notice::JoinFailed {
-                        ticket,
-                        topic,
-                        reason,
-                        close: None,
-                    });
-                }
-            }
+            let outcome = settle::settle(tenant, task).await.map(Box::new);
+            mailbox.send(Notice::Settled {
+                ticket,
+                topic,
+                outcome,
+            });
         });
     }
 
@@ -264,12 +256,20 @@ impl Connection {
             Notice::Settled {
                 ticket,
                 topic,
-                settlement,
+                outcome: Ok(settlement),
             } => {
+                if self.settle_again(&topic, ticket) {
+                    return;
+                }
                 if let Some(joining) = self.take_joining(&topic, ticket) {
-                    self.complete(topic, joining.request, *settlement, joining.waiting);
+                    self.complete(topic, joining, *settlement);
                 }
             }
+            Notice::Settled {
+                ticket,
+                topic,
+                outcome: Err(reason),
+            } => self.refuse_later(ticket, topic, reason.into()),
             Notice::Prepared {
                 ticket,
                 topic,
@@ -318,6 +318,26 @@ impl Connection {
         }
     }
 
+    /// Rights that were found out before policies changed do not count: finds out again. `false` when they do count.
+    fn settle_again(&mut self, topic: &Arc<str>, ticket: u64) -> bool {
+        let Some(Slot::Joining(joining)) = self.channels.get_mut(topic) else {
+            return false;
+        };
+        if joining.ticket != ticket || !std::mem::take(&mut joining.outdated) {
+            return false;
+        }
+        let Some(Slot::Joining(joining)) = self.channels.get(topic) else {
+            return false;
+        };
+        match &joining.request.accepted {
+            Some(accepted) if accepted.join.private => {
+                self.settle(ticket, Arc::clone(topic), accepted);
+                true
+            }
+            _ => false,
+        }
+    }
+
     fn take_joining(&mut self, topic: &str, ticket: u64) -> Option<Box<Joining>> {
         match self.channels.get(topic) {
             Some(Slot::Joining(joining)) if joining.ticket == ticket => {}
@@ -347,13 +367,10 @@ impl Connection {
 
     /// Answers the join and puts the channel in place: reply, close of the predecessor, replayed messages, system
     /// messages, presence state, then what waited (P-077).
-    fn complete(
-        &mut self,
-        topic: Arc<str>,
-        request: Request,
-        settlement: Settlement,
-        waiting: VecDeque<(bool, bytes::Bytes)>,
-    ) {
+    fn complete(&mut self, topic: Arc<str>, joining: Box<Joining>, settlement: Settlement) {
+        let Joining {
+            request, waiting, ..
+        } = *joining;
         let Some(accepted) = request.accepted else {
             return;
         };
@@ -377,14 +394,6 @@ impl Connection {
             first.push(encode::close(self.version, replaced, &topic));
         }
         let rights = settlement.rights;
-        if let Some(rights) = rights {
-            // Before it enters the topic: what it may not read must not reach it even once.
-            let differences = match presence_enabled && rights.presence {
-                true => Differences::FanOut,
-                false => Differences::None,
-            };
-            member.set_rights(rights.broadcast, differences);
-        }
         let hub = &self.tenant.hub;
         let enter = |first: Vec<bytes::Bytes>| match settlement.replay {
             Some((membership, stored)) => {
@@ -459,14 +468,12 @@ impl Connection {
         let channel = Channel::new(&self.tenant, member, membership, settled, subscription);
         self.entry.count();
         self.note_recheck(channel.due_at());
-        let member = Arc::clone(&channel.member);
         self.channels
             .insert(Arc::clone(&topic), Slot::Joined(Box::new(channel)));
         self.channelless_since = None;
         if too_many {
             let message = "Too many presence messages per second";
-            member.system("system", Status::Error, message);
-            self.close_channel(&topic);
+            self.dismiss(&topic, message);
         } else if retry {
             self.retry_later(&topic);
         }
@@ -507,7 +514,6 @@ impl Connection {
             return;
         }
         let message = "Replication connection was not established in time";
-        channel.member.system("system", Status::Error, message);
-        self.close_channel(topic);
+        self.dismiss(topic, message);
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::access::{self, Rights, Stored, StoredBody, Subject};
 use crate::auth::Claims;
 use crate::changes::{Changes, Entry, Prepared, Refused};
-use crate::hub::{Member, Membership, TopicKey};
+use crate::hub::{Differences, Member, Membership, TopicKey};
 use crate::protocol::join::Binding;
 use crate::protocol::{Encoding, Version, encode};
 use crate::refusals::{Place, refused};
@@ -64,6 +64,9 @@ pub(super) async fn settle(tenant: Arc<Tenant>, task: Task) -> Result<Settlement
         if !read.broadcast && !read.presence {
             return Err(unauthorized());
         }
+        // Before it enters the topic: what it may not read must not reach it even once, nor be kept for it.
+        task.member
+            .set_rights(read.broadcast, differences(task.presence, read));
         rights = Some(read);
         if let Some(params) = &task.replay {
             if !read.broadcast {
@@ -97,6 +100,14 @@ pub(super) async fn settle(tenant: Arc<Tenant>, task: Task) -> Result<Settlement
         replay,
         prepared,
     })
+}
+
+/// Which differences of presence a private channel receives that has just joined (protocol.md §6.3).
+fn differences(asked: bool, read: Rights) -> Differences {
+    match asked && read.presence {
+        true => Differences::FanOut,
+        false => Differences::None,
+    }
 }
 
 /// The entries of a join as the changes module takes them.

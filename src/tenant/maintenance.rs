@@ -25,7 +25,6 @@ const BREATH: Duration = Duration::from_secs(1);
 /// When something could not be made it is tried again this soon.
 const AFTER_WARNINGS: Duration = Duration::from_secs(60);
 
-
 /// Migrates, then maintains partitions until `stop`; sooner than planned when `wake` says that one is missing;
 /// `prepared` learns of the first success. `tenant` names it in metrics and logs.
 pub(super) async fn maintain(

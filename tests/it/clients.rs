@@ -85,7 +85,13 @@ pub async fn node_modules() {
         .await;
 }
 
-async fn python() -> PathBuf {
+/// The Python interpreter of an environment with all libraries that the tests want.
+pub async fn python() -> PathBuf {
+    static READY: OnceCell<PathBuf> = OnceCell::const_new();
+    READY.get_or_init(prepare_python).await.clone()
+}
+
+async fn prepare_python() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
     let program = target.join("bin/python");
     let wanted = folder("py").join("requirements.txt");
@@ -173,6 +179,11 @@ async fn the_inspector_connects_shows_and_explains_in_a_browser() {
 #[tokio::test]
 async fn supabase_js_uses_private_channels_messages_of_the_database_and_replay() {
     node("private.test.mjs").await;
+}
+
+#[tokio::test]
+async fn supabase_js_sends_over_rest() {
+    node("rest.test.mjs").await;
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! What is filled in before sending: tokens, times, repetitions.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::compare::Verdict;
 use crate::json::Json;
+use crate::support::cluster::{Database, PASSWORD};
 use crate::support::token;
 
 const WRONG_SECRET: &str = "another-secret-of-at-least-32-characters-long";
@@ -11,7 +12,9 @@ const WRONG_SECRET: &str = "another-secret-of-at-least-32-characters-long";
 /// Fills placeholders of one scenario.
 pub struct Filler<'a> {
     pub tokens: &'a Json,
-    pub tenant: &'a str,
+    pub tenant: Arc<str>,
+    /// The database of tenants that are created.
+    pub database: Option<&'a Database>,
 }
 
 impl Filler<'_> {
@@ -60,18 +63,34 @@ impl Filler<'_> {
 
     fn value(&self, placeholder: &str) -> Option<String> {
         let inner = placeholder.strip_prefix('<')?.strip_suffix('>')?;
-        if inner == "tenant" {
-            return Some(self.tenant.to_owned());
+        match inner {
+            "tenant" => return Some(self.tenant.to_string()),
+            "jwt_secret" => return Some(token::SECRET.to_owned()),
+            _ => {}
         }
         let (kind, rest) = inner.split_once(':')?;
         match kind {
             "token" => Some(self.token(rest)),
+            "db" => self.place(rest),
             "repeat" => {
                 let (what, times) = rest.rsplit_once(':')?;
                 Some(what.repeat(times.parse().ok()?))
             }
             _ => None,
         }
+    }
+
+    /// Where the database of created tenants is.
+    fn place(&self, part: &str) -> Option<String> {
+        let database = self.database?;
+        Some(match part {
+            "host" => "127.0.0.1".to_owned(),
+            "port" => database.port.to_string(),
+            "name" => database.name.clone(),
+            "user" => "postgres".to_owned(),
+            "password" => PASSWORD.to_owned(),
+            _ => return None,
+        })
     }
 
     /// Every placeholder in a value.
@@ -141,7 +160,8 @@ pub fn holds_its_own_rules() -> Verdict {
     let tokens = Json::parse(r#"{"t":{"raw":"abc"}}"#).map_err(|err| err.to_string())?;
     let filler = Filler {
         tokens: &tokens,
-        tenant: "dev",
+        tenant: "dev".into(),
+        database: None,
     };
     let cases = [
         ("x<token:t>y", "xabcy"),

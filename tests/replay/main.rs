@@ -26,10 +26,18 @@ use tokio::sync::{Mutex, OnceCell};
 use json::Json;
 use scenario::Scenario;
 use support::cluster::{Cluster, Database};
+use support::http::{self, Request};
 use support::server::Server;
 
-/// The host that the scenarios connect to; its first label is the tenant.
-const HOST: &str = "realtime-dev.localhost";
+/// The tenant of the scenarios that make none of their own.
+const TENANT: &str = "realtime-dev";
+/// The domain behind the names of tenants.
+const DOMAIN: &str = "localhost";
+
+/// The host that names it.
+fn host() -> String {
+    format!("{TENANT}.{DOMAIN}")
+}
 
 /// How many scenarios run at a time unless told otherwise: they mostly wait.
 const AT_A_TIME: usize = 16;
@@ -49,7 +57,9 @@ impl Ground {
         let server = Server::with(
             &database,
             &[
-                ("TENANT_FROM_HOST", "true"),
+                ("TENANTS", "database"),
+                ("SEED_SELF_HOST", "true"),
+                ("DB_ENC_KEY", "supabaserealtime"),
                 // The limits of the recorded server, and what it did with those who exceeded them.
                 ("TENANT_MAX_CONCURRENT_USERS", "200"),
                 ("TENANT_MAX_CHANNELS_PER_CLIENT", "100"),
@@ -61,11 +71,23 @@ impl Ground {
             ],
         )
         .await;
-        Self { server, database }
+        let ground = Self { server, database };
+        ground.live().await;
+        ground
     }
 
-    fn tenant(&self) -> &'static str {
-        HOST.split('.').next().unwrap_or(HOST)
+    /// Waits until the stream of the tenant is live: the server is ready without, since others may be served.
+    async fn live(&self) {
+        support::eventually("the tenant's stream", || async {
+            let mut request = Request::get("localhost", &format!("/api/tenants/{TENANT}/health"));
+            let bearer = format!("Bearer {}", support::token::service());
+            request.headers.push(("Authorization".into(), bearer));
+            let address = ("127.0.0.1", self.server.port());
+            let answer = http::exchange(address, &request).await.ok()?;
+            let live = answer.text().contains("\"replication_connected\":true");
+            live.then_some(())
+        })
+        .await;
     }
 }
 

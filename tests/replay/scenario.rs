@@ -1,6 +1,7 @@
 //! One run of one recorded conversation: connects, sends, and compares what comes back.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::Client;
@@ -24,6 +25,10 @@ pub struct Scenario {
 impl Scenario {
     /// Scenarios with the same lock never run at the same time: those that say so, and the serializer variants of one.
     pub fn lock(&self) -> String {
+        // A scenario with a tenant of its own meets nobody: the recorded server's tenants shared a slot, ours do not.
+        if self.json.get("tenant_settings").is_some() {
+            return self.name.clone();
+        }
         if let Some(lock) = self.json.get("lock").and_then(Json::text) {
             return lock.to_owned();
         }
@@ -50,26 +55,44 @@ impl Scenario {
 
     /// Plays it; the error says at which step what differed.
     pub async fn play(&self, ground: &Ground) -> Verdict {
+        let (tenant, host) = match self.json.get("tenant_settings") {
+            Some(settings) => {
+                let name = field(settings, "external_id").unwrap_or_default();
+                let tenant = format!("{name}-{}", uuid::Uuid::new_v4().simple());
+                let host = format!("{tenant}.{}", crate::DOMAIN);
+                (tenant, host)
+            }
+            None => (crate::TENANT.to_owned(), crate::host()),
+        };
         let mut run = Run {
             scenario: self,
             ground,
+            tenant: tenant.into(),
+            host,
             sockets: BTreeMap::new(),
             bound: Bindings::new(),
             acted: Instant::now(),
             database: ground.database.connect().await,
         };
-        let played = run.play().await;
+        let played = match run.create_tenant().await {
+            Ok(()) => run.play().await,
+            Err(error) => Err(error),
+        };
         for socket in run.sockets.values() {
             socket.terminate();
         }
         let cleaned = run.run_all("teardown_sql").await;
-        played.and(cleaned)
+        let deleted = run.delete_tenant().await;
+        played.and(cleaned).and(deleted)
     }
 }
 
 struct Run<'a> {
     scenario: &'a Scenario,
     ground: &'a Ground,
+    /// The tenant it runs on, and the host that names it.
+    tenant: Arc<str>,
+    host: String,
     sockets: BTreeMap<String, Socket>,
     bound: Bindings,
     /// When the last thing was done that is not a comparison of frames.
@@ -98,8 +121,53 @@ impl<'a> Run<'a> {
         static NOTHING: Json = Json::Null;
         Filler {
             tokens: self.scenario.json.get("tokens").unwrap_or(&NOTHING),
-            tenant: self.ground.tenant(),
+            tenant: Arc::clone(&self.tenant),
+            database: Some(&self.ground.database),
         }
+    }
+
+    /// Makes the tenant that the scenario asks for.
+    async fn create_tenant(&self) -> Verdict {
+        let Some(settings) = self.scenario.json.get("tenant_settings") else {
+            return Ok(());
+        };
+        let mut fields: Vec<(String, Json)> = settings.members().to_vec();
+        fields.retain(|(name, _)| name != "external_id");
+        let more = Json::parse(
+            r#"{"name":"<tenant>","jwt_secret":"<jwt_secret>","extensions":[{"type":"postgres_cdc_rls","settings":{
+                "db_host":"<db:host>","db_port":"<db:port>","db_name":"<db:name>","db_user":"<db:user>",
+                "db_password":"<db:password>","region":"us-east-1","poll_interval_ms":100,
+                "poll_max_record_bytes":1048576,"ssl_enforced":false}}]}"#,
+        )
+        .map_err(|err| err.to_string())?;
+        fields.extend(self.filler().json(&more).members().iter().cloned());
+        let body = format!(r#"{{"tenant":{}}}"#, Json::Object(fields));
+        let answer = self.manage("PUT", Some(body)).await?;
+        match answer.status {
+            201 => Ok(()),
+            status => Err(format!("the tenant: {status} {}", answer.text())),
+        }
+    }
+
+    async fn delete_tenant(&self) -> Verdict {
+        if self.scenario.json.get("tenant_settings").is_none() {
+            return Ok(());
+        }
+        match self.manage("DELETE", None).await?.status {
+            204 => Ok(()),
+            status => Err(format!("deleting the tenant: {status}")),
+        }
+    }
+
+    async fn manage(&self, method: &str, body: Option<String>) -> Result<Response, String> {
+        let mut request = Request::get("localhost", &format!("/api/tenants/{}", self.tenant));
+        request.method = method.to_owned();
+        let bearer = format!("Bearer {}", crate::support::token::service());
+        request.headers.push(("Authorization".into(), bearer));
+        request.body = body.map(String::into_bytes);
+        http::exchange(("127.0.0.1", self.ground.server.port()), &request)
+            .await
+            .map_err(|err| format!("no answer: {err}"))
     }
 
     async fn play(&mut self) -> Verdict {
@@ -175,7 +243,7 @@ impl<'a> Run<'a> {
         let target = Target {
             address: "127.0.0.1".into(),
             port: self.ground.server.port(),
-            host: field(connection, "host").unwrap_or(crate::HOST).into(),
+            host: field(connection, "host").unwrap_or(&self.host).into(),
             path: format!("/socket/websocket?{}", parameters.join("&")),
             headers: headers
                 .iter()
@@ -279,7 +347,7 @@ impl<'a> Run<'a> {
         let filler = self.filler();
         let host = field(request, "host").map(|host| filler.text(host));
         let mut headers = vec![
-            ("Host".to_owned(), host.unwrap_or(crate::HOST.to_owned())),
+            ("Host".to_owned(), host.unwrap_or_else(|| self.host.clone())),
             ("Connection".to_owned(), "close".to_owned()),
         ];
         for (name, value) in request.get("headers").map_or(&[][..], Json::members) {

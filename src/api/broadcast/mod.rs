@@ -12,6 +12,7 @@ mod upload;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -46,9 +47,13 @@ pub(super) async fn batch(State(doors): State<Arc<Doors>>, request: Request) -> 
 /// `POST /api/broadcast/{topic}/events/{event}`.
 pub(super) async fn single(
     State(doors): State<Arc<Doors>>,
-    Path((topic, event)): Path<(String, String)>,
+    names: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Response {
+    // Names that are no UTF-8.
+    let Ok(Path((topic, event))) = names else {
+        return answers::page(StatusCode::BAD_REQUEST);
+    };
     let (head, body) = request.into_parts();
     let mut upload = Upload::new(&head.headers, body);
     let response = match single::Kind::of(&head.headers) {

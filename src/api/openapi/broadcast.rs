@@ -5,8 +5,8 @@ use utoipa::openapi::path::{HttpMethod, OperationBuilder};
 
 use super::Route;
 use super::parts::{
-    APIKEY, TENANT, body, in_path, in_query, json_of, json_only, message, nothing, operation, page,
-    problems, rated, secured, too_many,
+    APIKEY, TENANT, body, in_path, in_query, json_of, json_only, message, nothing, operation,
+    or_unavailable, page, problems, rated, secured, too_many,
 };
 
 const TAG: &str = "broadcast";
@@ -167,7 +167,7 @@ fn single() -> OperationBuilder {
 
 /// What both have in common.
 fn sent(operation: OperationBuilder) -> OperationBuilder {
-    secured(operation, &[TENANT, APIKEY])
+    or_unavailable(secured(operation, &[TENANT, APIKEY]))
         .response("400", page("Not JSON, or not a path"))
         .response(
             "401",

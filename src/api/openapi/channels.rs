@@ -5,8 +5,8 @@ use utoipa::openapi::path::{HttpMethod, OperationBuilder};
 
 use super::Route;
 use super::parts::{
-    APIKEY, TENANT, in_path, in_query, json_of, json_only, message, operation, page, problems,
-    secured,
+    APIKEY, TENANT, in_path, in_query, json_of, json_only, message, operation, problems, secured,
+    text,
 };
 
 const TAG: &str = "channels";
@@ -123,7 +123,7 @@ fn looked(operation: OperationBuilder) -> OperationBuilder {
     let suspended = "Tenant is suspended";
     let role = "Only tokens of the role service_role may look at channels";
     secured(operation, &[TENANT, APIKEY])
-        .response("400", page("Not a path or a query"))
+        .response("400", text("text/plain", "Not a path or a query").build())
         .response(
             "401",
             message(

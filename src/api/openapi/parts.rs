@@ -162,6 +162,12 @@ pub(super) fn too_many(messages: &[&str]) -> Response {
     rated(message("Too much", messages).header("retry-after", integer(wait)))
 }
 
+/// Adds the answer of a server that cannot find out which tenants there are.
+pub(super) fn or_unavailable(operation: OperationBuilder) -> OperationBuilder {
+    let unavailable = ["The database of the tenants cannot be read now"];
+    operation.response("503", message("Come again later", &unavailable))
+}
+
 fn integer(description: &str) -> utoipa::openapi::Header {
     HeaderBuilder::new()
         .schema(Some(schema(json!({ "type": "integer" }))))

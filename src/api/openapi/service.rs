@@ -5,8 +5,8 @@ use utoipa::openapi::path::HttpMethod;
 
 use super::Route;
 use super::parts::{
-    METRICS, in_path, json_of, json_only, message, nothing, operation, rated, secured, text,
-    too_many,
+    METRICS, in_path, json_of, json_only, message, nothing, operation, or_unavailable, rated,
+    secured, text, too_many,
 };
 
 const TAG: &str = "service";
@@ -29,7 +29,11 @@ pub(super) fn routes() -> Vec<Route> {
         json_of("The document", json!({ "type": "object" })).build(),
     );
     let mut routes = vec![
-        ("/api/ping", HttpMethod::Get, json_only(ping)),
+        (
+            "/api/ping",
+            HttpMethod::Get,
+            json_only(or_unavailable(ping)),
+        ),
         ("/api/openapi", HttpMethod::Get, json_only(openapi)),
     ];
     for (path, id) in [("/healthcheck", "healthcheck"), ("/healthz", "healthz")] {
@@ -46,6 +50,14 @@ pub(super) fn routes() -> Vec<Route> {
     .response("200", text("text/plain", "`ready`").build())
     .response("503", text("text/plain", "What is missing").build());
     routes.push(("/readyz", HttpMethod::Get, ready.build()));
+    let inspector = operation(
+        "inspector",
+        TAG,
+        "A page to look at channels with",
+        "Unless it is switched off.",
+    )
+    .response("200", text("text/html", "The page").build());
+    routes.push(("/inspector", HttpMethod::Get, inspector.build()));
     let metrics = |id, summary| {
         secured(
             operation(id, TAG, summary, "Prometheus text format."),

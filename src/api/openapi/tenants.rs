@@ -7,7 +7,7 @@ use utoipa::openapi::request_body::RequestBody;
 use super::Route;
 use super::parts::{
     OPERATOR, any_message, any_message_schema, body, in_path, json_of, json_only, message, nothing,
-    operation, page, secured,
+    operation, secured, text,
 };
 
 const TAG: &str = "tenants";
@@ -111,7 +111,7 @@ fn one(id: &str, summary: &str, description: &str) -> OperationBuilder {
 fn named(operation: OperationBuilder) -> OperationBuilder {
     operation
         .parameter(in_path("id", "The `external_id`."))
-        .response("400", page("Not a path"))
+        .response("400", text("text/plain", "Not a path").build())
 }
 
 fn found(operation: OperationBuilder) -> OperationBuilder {
@@ -138,7 +138,7 @@ fn written(operation: OperationBuilder) -> OperationBuilder {
             "409",
             any_message("The one tenant comes from the environment"),
         )
-        .response("413", page("The body is too large"))
+        .response("413", text("text/plain", "The body is too large").build())
         .response(
             "422",
             json_of(

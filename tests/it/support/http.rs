@@ -82,6 +82,11 @@ pub async fn exchange(address: (&str, u16), request: &Request) -> io::Result<Res
 /// Sends the request and reads the head of the answer, and what happened to come with it.
 pub async fn begin(stream: &mut TcpStream, request: &Request) -> io::Result<(Response, Vec<u8>)> {
     stream.write_all(&request.to_bytes()).await?;
+    answer(stream).await
+}
+
+/// Reads the head of an answer, and what happened to come with it.
+pub async fn answer(stream: &mut TcpStream) -> io::Result<(Response, Vec<u8>)> {
     let mut bytes = Vec::new();
     let end = loop {
         if let Some(at) = find(&bytes, b"\r\n\r\n") {

@@ -57,8 +57,21 @@ pub struct Client {
 impl Client {
     /// Connects with a token.
     pub async fn connect(server: &Server, token: &str) -> Self {
+        Self::over(server.socket(token).await)
+    }
+
+    /// Talks over a socket that is open already.
+    pub fn over(socket: Socket) -> Self {
         Self {
-            socket: server.socket(token).await,
+            socket,
+            references: AtomicU32::new(1),
+        }
+    }
+
+    /// Over a socket that is open already.
+    pub fn over(socket: Socket) -> Self {
+        Self {
+            socket,
             references: AtomicU32::new(1),
         }
     }
