@@ -68,14 +68,6 @@ impl Client {
         }
     }
 
-    /// Over a socket that is open already.
-    pub fn over(socket: Socket) -> Self {
-        Self {
-            socket,
-            references: AtomicU32::new(1),
-        }
-    }
-
     fn reference(&self) -> String {
         self.references.fetch_add(1, Ordering::Relaxed).to_string()
     }
