@@ -17,14 +17,18 @@ const FEW: usize = 100;
 /// Time between two batches, on average.
 const STEP: Duration = Duration::from_millis(100);
 
+/// From now on joins are refused.
+pub(super) fn announce(directory: &Directory) {
+    for tenant in directory.served() {
+        tenant.sockets.restart();
+    }
+}
+
 /// Closes every socket and waits until they are gone, but no longer than `patience`. The last fifth of it is for closing
 /// handshakes.
 pub(super) async fn drain(directory: &Directory, patience: Duration) {
     let begun = Instant::now();
     let tenants = directory.served();
-    for tenant in &tenants {
-        tenant.sockets.restart();
-    }
     tracing::info!(sockets = count(&tenants), "draining");
     let gone = async {
         let sockets: Vec<Arc<Outbox>> = tenants.iter().flat_map(|t| t.sockets.all()).collect();
