@@ -57,6 +57,12 @@ pub async fn run(
     let router = requests::logged(router, config.quiet_health_checks);
     tracing::info!(%address, tenant = %config.tenant, "listening");
     ready(address);
+    // Before the port is closed: from the signal on no join succeeds (protocol.md §3.18).
+    let shutdown = async {
+        shutdown.await;
+        draining.cancel();
+        drain::announce(&directory);
+    };
     listen::accept(
         listener,
         router,
@@ -65,7 +71,6 @@ pub async fn run(
         shutdown,
     )
     .await;
-    draining.cancel();
     drain::drain(&directory, config.drain).await;
     stop.cancel();
     // Gives slots and advisory locks back before the process ends.

@@ -2,7 +2,7 @@
 // were there before (tests/it/fixtures/original_2_129.sql).
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { client, database, fresh, libraries, Seen, subscribed, user } from './support.mjs'
+import { anon, client, database, fresh, libraries, Seen, subscribed, url, user } from './support.mjs'
 
 const ann = '11111111-1111-1111-1111-111111111111'
 const bob = '22222222-2222-2222-2222-222222222222'
@@ -40,6 +40,20 @@ for (const library of libraries) {
       await his.until((e) => e.new.id === second)
       assert.deepEqual(hers.items.map((e) => e.new.id), [first])
       assert.deepEqual(his.items.map((e) => e.new.id), [second])
+    })
+
+    test('REST without a word of authorization but the key reaches a channel', async (t) => {
+      const topic = fresh('rest')
+      const heard = new Seen()
+      const listener = (await client(t, library)).channel(topic).on('broadcast', { event: 'posted' }, heard.add)
+      await subscribed(listener)
+      const answer = await fetch(`${url}/realtime/v1/api/broadcast`, {
+        method: 'POST',
+        headers: { apikey: anon, 'content-type': 'application/json' },
+        body: JSON.stringify({ messages: [{ topic, event: 'posted', payload: { by: 'http' } }] }),
+      })
+      assert.equal(answer.status, 202, await answer.text())
+      assert.deepEqual((await heard.until(() => true)).payload, { by: 'http' })
     })
 
     test('clients talk to each other', async (t) => {
