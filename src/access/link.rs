@@ -47,32 +47,43 @@ pub(super) struct Asked {
 impl Link {
     /// Connects and prepares. `limit` of one statement applies unless a question brings its own.
     pub(super) async fn open(options: &ConnectOptions, limit: Duration) -> Result<Self, Failure> {
+        match Self::connect(options).await?.prepared(limit).await {
+            // The database was there a moment ago: whoever ended this session has not stopped it.
+            Err(Failure::Unreachable(_)) => Self::connect(options).await?.prepared(limit).await,
+            other => other,
+        }
+    }
+
+    async fn connect(options: &ConnectOptions) -> Result<Self, Failure> {
         let (client, driver) = postgres::connect_driven(options, "realtime_connect", &[])
             .await
             .map_err(|error| match error.code() {
                 Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => Failure::LackOfConnections,
                 _ => Failure::Unreachable(error.to_string()),
             })?;
-        let link = Self {
+        Ok(Self {
             client,
             driver,
             busy: false,
-        };
+        })
+    }
+
+    async fn prepared(self, limit: Duration) -> Result<Self, Failure> {
         let setup = async {
-            link.client
+            self.client
                 .batch_execute(&statement::session(limit))
                 .await?;
             let full = statement::prepare_replay(true);
-            match link.client.batch_execute(&full).await {
+            match self.client.batch_execute(&full).await {
                 Err(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN) => {
                     let old = statement::prepare_replay(false);
-                    link.client.batch_execute(&old).await
+                    self.client.batch_execute(&old).await
                 }
                 other => other,
             }
         };
         match timeout(limit + GRACE, setup).await {
-            Ok(Ok(())) => Ok(link),
+            Ok(Ok(())) => Ok(self),
             Ok(Err(error)) if is_lost(&error) => Err(Failure::Unreachable(words(&error))),
             Ok(Err(error)) => Err(Failure::Other(format!(
                 "realtime.messages cannot be used: {}; run `dovetail doctor`",

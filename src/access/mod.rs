@@ -276,7 +276,7 @@ impl Access {
             if !flight.is_sent() || now >= end {
                 return Err(match self.shared.up.load(Ordering::Relaxed) {
                     0 => Failure::Unreachable("no connection in time".to_owned()),
-                    _ => Failure::PoolExhausted,
+                    _ => flight.too_late(),
                 });
             }
             deadline = (now + Duration::from_millis(500)).min(end);

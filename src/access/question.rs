@@ -63,6 +63,8 @@ pub(super) struct Flight {
     /// It has been sent to Postgres. Until then, whoever asks the same may wait for this one, however fresh the answer
     /// must be.
     sent: AtomicBool,
+    /// It was sent on a connection that broke.
+    broken: AtomicBool,
     /// Version of the policies when it was sent.
     version: AtomicU64,
     answer: watch::Receiver<Option<(Instant, Result)>>,
@@ -74,6 +76,7 @@ impl Flight {
         let (sender, answer) = watch::channel(None);
         let flight = Arc::new(Self {
             sent: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
             version: AtomicU64::new(0),
             answer,
         });
@@ -84,7 +87,6 @@ impl Flight {
             queued: now,
             deadline: now + patience,
             retried: false,
-            lost: false,
             slow,
         };
         (job, flight)
@@ -92,6 +94,14 @@ impl Flight {
 
     pub(super) fn is_sent(&self) -> bool {
         self.sent.load(Ordering::Acquire)
+    }
+
+    /// Why it was not answered in time, while there are connections.
+    pub(super) fn too_late(&self) -> Failure {
+        match self.broken.load(Ordering::Acquire) {
+            true => Failure::Unreachable("the connection was lost".to_owned()),
+            false => Failure::PoolExhausted,
+        }
     }
 
     pub(super) fn version(&self) -> u64 {
@@ -133,8 +143,6 @@ pub(super) struct Job {
     pub(super) deadline: Instant,
     /// It was the one that was asked when a connection broke, and perhaps the cause.
     pub(super) retried: bool,
-    /// It was sent on a connection that broke.
-    pub(super) lost: bool,
     /// It is for the slow lane: it gets all the time there is, and nobody waits behind it in a batch.
     pub(super) slow: bool,
 }
@@ -144,6 +152,17 @@ impl Job {
     pub(super) fn mark_sent(&self, version: u64) {
         self.flight.version.store(version, Ordering::Release);
         self.flight.sent.store(true, Ordering::Release);
+    }
+
+    /// It was sent on a connection that broke.
+    pub(super) fn mark_broken(&self) {
+        self.flight.broken.store(true, Ordering::Release);
+    }
+
+    /// It waited too long.
+    pub(super) fn give_up(self) {
+        let failure = self.flight.too_late();
+        self.answer(Err(failure));
     }
 
     /// It was not answered and waits again.

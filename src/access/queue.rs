@@ -133,11 +133,7 @@ impl Queue {
             filled.as_mut().enable();
             let (batch, late) = self.take_now(duty, Instant::now());
             for job in late {
-                let failure = match job.lost {
-                    true => Failure::Unreachable("no answer in time".to_owned()),
-                    false => Failure::PoolExhausted,
-                };
-                job.answer(Err(failure));
+                job.give_up();
             }
             if !batch.is_empty() {
                 return batch;
@@ -316,8 +312,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_was_asked_on_a_connection_that_broke_does_not_blame_the_pool() {
         let queue = Queue::new(1);
-        let (mut lost, flight) = job(read("lost", "a"), false);
-        lost.lost = true;
+        let (lost, flight) = job(read("lost", "a"), false);
+        lost.mark_broken();
         queue.give_back(vec![lost]);
         tokio::time::advance(PATIENCE).await;
         queue.push(job(read("new", "a"), false).0);

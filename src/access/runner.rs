@@ -189,8 +189,8 @@ fn lost(shared: &Shared, mut jobs: impl Iterator<Item = Job>) {
         }
     }
     again.extend(jobs);
-    for job in &mut again {
-        job.lost = true;
+    for job in &again {
+        job.mark_broken();
     }
     shared.queue.give_back(again);
 }

@@ -1,4 +1,11 @@
-//! HTTP doors: health, readiness, ping, metrics, and a clear answer where a feature is not there yet.
+//! HTTP doors: health, readiness, metrics here; ping, broadcast and the OpenAPI document in files of their own.
+
+mod answers;
+mod broadcast;
+mod envelope;
+mod gate;
+mod openapi;
+mod ping;
 
 mod channels;
 mod inspector;
@@ -6,16 +13,17 @@ mod tenants;
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
-use serde_json::json;
 use tokio_util::sync::CancellationToken;
+use tower_http::compression::CompressionLayer;
 
+use self::answers::json as json_response;
 use crate::auth::ApiKeys;
 use crate::socket::{self, Doorway};
 
@@ -56,18 +64,30 @@ pub fn router(doors: Doors) -> Router {
         .route("/healthcheck", get(|| async { "ok" }))
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(readyz))
-        .route("/api/ping", get(ping))
-        .route("/realtime/v1/api/ping", get(ping))
-        .route("/metrics", get(metrics))
-        .route("/api/broadcast", any(not_yet))
-        .route("/api/broadcast/{topic}/events/{event}", any(not_yet))
-        .route("/realtime/v1/api/{*rest}", any(not_yet))
+        .merge(clients("/api"))
+        .merge(clients("/realtime/v1/api"))
         .merge(tenants::routes())
         .nest("/realtime/v1", tenants::routes())
+        .route("/metrics", get(metrics))
+        .route_layer(middleware::from_fn(envelope::json_only))
         .with_state(Arc::new(doors))
         .merge(sockets)
         .merge(channels)
         .merge(inspector)
+        .fallback(answers::not_found)
+        .method_not_allowed_fallback(answers::not_found)
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn(envelope::request_id))
+}
+
+/// What clients of a tenant ask for, under the API's own path and under the one that the gateway gives it.
+fn clients(prefix: &str) -> Router<Arc<Doors>> {
+    let routes = Router::new()
+        .route("/ping", get(ping::ping))
+        .route("/openapi", get(openapi::openapi))
+        .route("/broadcast", post(broadcast::batch))
+        .route("/broadcast/{topic}/events/{event}", post(broadcast::single));
+    Router::new().nest(prefix, routes)
 }
 
 async fn readyz(State(doors): State<Arc<Doors>>) -> Response {
@@ -77,10 +97,6 @@ async fn readyz(State(doors): State<Arc<Doors>>) -> Response {
         let reason = "the replication stream is not live yet";
         (StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
     }
-}
-
-async fn ping() -> Response {
-    json_response(StatusCode::OK, &json!({ "message": "Success" }))
 }
 
 async fn metrics(State(doors): State<Arc<Doors>>, headers: HeaderMap) -> Response {
@@ -94,11 +110,6 @@ async fn metrics(State(doors): State<Arc<Doors>>, headers: HeaderMap) -> Respons
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
 }
 
-async fn not_yet() -> Response {
-    let message = "This version of the server has no REST broadcast and no tenant API yet";
-    json_response(StatusCode::NOT_IMPLEMENTED, &json!({ "message": message }))
-}
-
 /// The value must start with exactly `Bearer ` (P-225).
 fn allowed(keys: &ApiKeys, headers: &HeaderMap) -> bool {
     headers
@@ -106,13 +117,4 @@ fn allowed(keys: &ApiKeys, headers: &HeaderMap) -> bool {
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "))
         .is_some_and(|token| keys.verify(token, socket::unix_now()).is_ok())
-}
-
-fn json_response(status: StatusCode, body: &serde_json::Value) -> Response {
-    let mut response = (status, Json(body)).into_response();
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        header::HeaderValue::from_static("application/json; charset=utf-8"),
-    );
-    response
 }

@@ -79,6 +79,24 @@ impl Meter {
         sum as f64 / (window.len().max(1) as f64 * self.tick.as_secs_f64())
     }
 
+    /// How long until the average fits, if nothing more happens: at a tick, so up to one tick too much; `None` when it
+    /// never will.
+    pub fn lifted_in(&self, fits: impl Fn(f64) -> bool) -> Option<Duration> {
+        let mut window = self.window.lock().clone();
+        window.push_back(self.current.load(Ordering::Relaxed));
+        for ticks in 1..=self.ticks + 1 {
+            while window.len() > self.ticks {
+                window.pop_front();
+            }
+            let sum: u64 = window.iter().sum();
+            if fits(sum as f64 / (window.len().max(1) as f64 * self.tick.as_secs_f64())) {
+                return self.tick.checked_mul(u32::try_from(ticks).ok()?);
+            }
+            window.push_back(0);
+        }
+        None
+    }
+
     /// A tick is over: the limit holds or is lifted now, and not in between (P-215).
     pub fn tick(&self) {
         let count = self.current.swap(0, Ordering::Relaxed);
@@ -96,6 +114,7 @@ impl Meter {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -127,6 +146,23 @@ mod tests {
         // 1000 over n + 1 ticks is below 10 a second at the window's end only: the burst has left it then.
         assert_eq!(ticks, 13);
         assert_eq!(meter.total(), 1000);
+    }
+
+    #[test]
+    fn the_time_until_it_is_lifted_is_what_passes() {
+        for burst in [50, 120, 700, 1000] {
+            let meter = meter();
+            meter.add(burst);
+            meter.tick();
+            let said = meter.lifted_in(|average| average < 10.0).unwrap();
+            let mut passed = Duration::ZERO;
+            while passed.is_zero() || meter.exceeded() {
+                meter.tick();
+                passed += Duration::from_secs(5);
+            }
+            assert_eq!(said, passed, "{burst}");
+        }
+        assert_eq!(meter().lifted_in(|average| average < 0.0), None);
     }
 
     #[test]

@@ -100,8 +100,8 @@ impl Connection {
         match self.check_join(&topic, message) {
             Ok(accepted) if !accepted.join.private && accepted.join.postgres_changes.is_empty() => {
                 request.accepted = Some(accepted);
-                let nothing = Settlement::default();
-                self.complete(topic, request, nothing, VecDeque::new());
+                let joining = Box::new(self.joining(ticket, request));
+                self.complete(topic, joining, Settlement::default());
                 return;
             }
             Ok(accepted) => {
@@ -110,15 +110,19 @@ impl Connection {
             }
             Err(refusal) => self.refuse_later(ticket, Arc::clone(&topic), refusal),
         }
-        let joining = Joining {
-            ticket,
-            request,
-            waiting: VecDeque::new(),
-            outdated: false,
-        };
+        let joining = self.joining(ticket, request);
         self.channels
             .insert(topic, Slot::Joining(Box::new(joining)));
         self.channelless_since = None;
+    }
+
+    fn joining(&self, ticket: u64, request: Request) -> Joining {
+        Joining {
+            ticket,
+            request,
+            policies: self.policies,
+            waiting: VecDeque::new(),
+        }
     }
 
     /// Answers a refused join after the delay.
@@ -154,27 +158,14 @@ impl Connection {
             bindings: settle::entries(&accepted.join.postgres_changes),
             claims: Arc::clone(&accepted.claims),
         };
-        let backoff = self.tenant.settings().limits.channel_error_backoff;
         let (tenant, mailbox) = (Arc::clone(&self.tenant), Arc::clone(&self.mailbox));
-        let external_id = Arc::clone(&tenant.external_id);
         tokio::spawn(async move {
-            match settle::settle(tenant, task).await {
-                Ok(settlement) => mailbox.send(Notice::Settled {
-                    ticket,
-                    topic,
-                    settlement: Box::new(settlement),
-                }),
-                Err(reason) => {
-                    refused(&external_id, Place::Join, &reason);
-                    tokio::time::sleep(backoff).await;
-                    mailbox.send(Notice::JoinFailed {
-                        ticket,
-                        topic,
-                        reason,
-                        close: None,
-                    });
-                }
-            }
+            let outcome = settle::settle(tenant, task).await.map(Box::new);
+            mailbox.send(Notice::Settled {
+                ticket,
+                topic,
+                outcome,
+            });
         });
     }
 
@@ -265,15 +256,20 @@ impl Connection {
             Notice::Settled {
                 ticket,
                 topic,
-                settlement,
+                outcome: Ok(settlement),
             } => {
                 if self.settle_again(&topic, ticket) {
                     return;
                 }
                 if let Some(joining) = self.take_joining(&topic, ticket) {
-                    self.complete(topic, joining.request, *settlement, joining.waiting);
+                    self.complete(topic, joining, *settlement);
                 }
             }
+            Notice::Settled {
+                ticket,
+                topic,
+                outcome: Err(reason),
+            } => self.refuse_later(ticket, topic, reason.into()),
             Notice::Prepared {
                 ticket,
                 topic,
@@ -327,7 +323,9 @@ impl Connection {
         let Some(Slot::Joining(joining)) = self.channels.get_mut(topic) else {
             return false;
         };
-        if joining.ticket != ticket || !std::mem::take(&mut joining.outdated) {
+        if joining.ticket != ticket
+            || std::mem::replace(&mut joining.policies, self.policies) == self.policies
+        {
             return false;
         }
         let Some(Slot::Joining(joining)) = self.channels.get(topic) else {
@@ -371,13 +369,10 @@ impl Connection {
 
     /// Answers the join and puts the channel in place: reply, close of the predecessor, replayed messages, system
     /// messages, presence state, then what waited (P-077).
-    fn complete(
-        &mut self,
-        topic: Arc<str>,
-        request: Request,
-        settlement: Settlement,
-        waiting: VecDeque<(bool, bytes::Bytes)>,
-    ) {
+    fn complete(&mut self, topic: Arc<str>, joining: Box<Joining>, settlement: Settlement) {
+        let Joining {
+            request, waiting, ..
+        } = *joining;
         let Some(accepted) = request.accepted else {
             return;
         };
@@ -401,6 +396,13 @@ impl Connection {
             first.push(encode::close(self.version, replaced, &topic));
         }
         let rights = settlement.rights;
+        if let Some(rights) = rights {
+            // Before it enters the topic: what it may not read must not reach it even once.
+            member.set_rights(
+                rights.broadcast,
+                settle::differences(presence_enabled, rights),
+            );
+        }
         let hub = &self.tenant.hub;
         let enter = |first: Vec<bytes::Bytes>| match settlement.replay {
             Some((membership, stored)) => {

@@ -30,8 +30,8 @@ pub(super) enum Notice {
         ticket: u64,
         /// The wire topic.
         topic: Arc<str>,
-        /// What was found out.
-        settlement: Box<Settlement>,
+        /// What was found out, or the reason for the refusal.
+        outcome: Result<Box<Settlement>, String>,
     },
     /// Rights that frames of a channel wait for.
     Rights {

@@ -27,6 +27,15 @@ pub(super) struct Pending {
     token: Option<(Box<str>, Arc<Claims>)>,
 }
 
+/// Why rights are asked for again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// It is time.
+    Time,
+    /// Policies changed, or the database did.
+    Changed,
+}
+
 /// The answers to one question.
 pub(super) struct Answers {
     pub(super) read: Option<Result<Rights, Failure>>,
@@ -114,7 +123,7 @@ impl Connection {
     }
 
     /// Asks again for the rights of a joined private channel, behind its back.
-    pub(super) fn ask_again(&mut self, topic: &str) {
+    pub(super) fn ask_again(&mut self, topic: &str, why: Why) {
         let Some((name, Slot::Joined(channel))) = self.channels.get_key_value(topic) else {
             return;
         };
@@ -128,6 +137,12 @@ impl Connection {
         let next = next_asking(self.tenant.settings().limits.rights_interval);
         if let Some(Slot::Joined(channel)) = self.channels.get_mut(topic) {
             channel.rights_at = next;
+            if why == Why::Changed {
+                // The next send asks first. A denial stays until a new token (P-157).
+                channel
+                    .write
+                    .take_if(|write| write.broadcast || write.presence);
+            }
         }
         if let Some(next) = next {
             self.note_recheck(next);
@@ -153,12 +168,7 @@ impl Connection {
             .map(|(topic, _)| Arc::clone(topic))
             .collect();
         for topic in topics {
-            self.ask_again(&topic);
-        }
-        for slot in self.channels.values_mut() {
-            if let Slot::Joining(joining) = slot {
-                joining.outdated = true;
-            }
+            self.ask_again(&topic, Why::Changed);
         }
     }
 
@@ -273,7 +283,7 @@ impl Connection {
         }
         // Another token meanwhile: what it was asked for may be older than what made us ask.
         if !Arc::ptr_eq(&channel.claims, claims) {
-            self.ask_again(topic);
+            self.ask_again(topic, Why::Changed);
             return;
         }
         let revoked = match read {

@@ -64,12 +64,6 @@ pub(super) async fn settle(tenant: Arc<Tenant>, task: Task) -> Result<Settlement
         if !read.broadcast && !read.presence {
             return Err(unauthorized());
         }
-        // Before it enters the topic: what it may not read must not reach it even once, nor be kept for it.
-        let differences = match task.presence && read.presence {
-            true => Differences::FanOut,
-            false => Differences::None,
-        };
-        task.member.set_rights(read.broadcast, differences);
         rights = Some(read);
         if let Some(params) = &task.replay {
             if !read.broadcast {
@@ -77,6 +71,9 @@ pub(super) async fn settle(tenant: Arc<Tenant>, task: Task) -> Result<Settlement
             }
             let (since, limit) =
                 window(params).ok_or("UnableToReplayMessages: Replay params are not valid")?;
+            // Before it enters the topic: what it may not read must not be kept for it either.
+            task.member
+                .set_rights(read.broadcast, differences(task.presence, read));
             task.member.hold();
             let membership = tenant
                 .hub
@@ -103,6 +100,14 @@ pub(super) async fn settle(tenant: Arc<Tenant>, task: Task) -> Result<Settlement
         replay,
         prepared,
     })
+}
+
+/// Which differences of presence a private channel receives that has just joined (protocol.md §6.3).
+pub(super) fn differences(asked: bool, read: Rights) -> Differences {
+    match asked && read.presence {
+        true => Differences::FanOut,
+        false => Differences::None,
+    }
 }
 
 /// The entries of a join as the changes module takes them.

@@ -223,6 +223,87 @@ async fn a_restart_of_postgres_between_and_during_questions_costs_no_answer_for_
 }
 
 #[tokio::test]
+async fn connections_that_break_under_many_questions_give_nobody_the_answer_of_another() {
+    let world = World::new(
+        "create policy r on realtime.messages for select to authenticated using (
+           split_part(realtime.topic(), ':', 1) = (select auth.uid())::text)",
+    )
+    .await;
+    let sub = |number: usize| format!("00000000-0000-0000-0000-{number:012}");
+    let (mut failed, mut killed) = (0, 0);
+    for _ in 0..5 {
+        world.access.forget();
+        let asked = (0..400).map(|number| {
+            let (world, sub) = (&world, sub(number));
+            async move {
+                let whose = if number % 2 == 0 { &sub } else { ALICE };
+                world.reads(&sub, &format!("{whose}:{number}")).await
+            }
+        });
+        let killer = world.database.connect().await;
+        // Every third time questions are sent, for as long as there are any.
+        let kill = async {
+            let mut seen = world.access.totals().round_trips;
+            loop {
+                while world.access.totals().round_trips < seen + 3 {
+                    tokio::task::yield_now().await;
+                }
+                let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+                           where application_name = 'realtime_connect' and datname = current_database()";
+                killed += killer.query_one(end, &[]).await.unwrap().get::<_, i64>(0);
+                seen = world.access.totals().round_trips;
+            }
+        };
+        let answers = tokio::select! {
+            answers = futures_util::future::join_all(asked) => answers,
+            () = kill => unreachable!("it never ends"),
+        };
+        for (number, answer) in answers.into_iter().enumerate() {
+            match answer {
+                Ok(rights) if number % 2 == 0 => assert_eq!(rights, BOTH, "{number}"),
+                Ok(rights) => assert_eq!(rights, NEITHER, "{number}"),
+                Err(Failure::Unreachable(_) | Failure::RateLimited) => failed += 1,
+                Err(other) => panic!("{number}: {other:?}"),
+            }
+        }
+    }
+    println!("{failed} of 2,000 questions failed while {killed} connections were broken");
+    assert!(killed > 0);
+    world.access.forget();
+    let (theirs, own) = (format!("{ALICE}:1"), format!("{ALICE}:2"));
+    let answer = eventually("it goes on", || async {
+        world.reads(BOB, &theirs).await.ok()
+    })
+    .await;
+    assert_eq!(answer, NEITHER);
+    assert_eq!(world.reads(ALICE, &own).await, Ok(BOTH));
+}
+
+#[tokio::test]
+async fn a_question_that_breaks_its_connection_fails_and_those_asked_with_it_do_not() {
+    let world = World::new(
+        "create function public.breaks() returns boolean volatile security definer language plpgsql as $$
+         begin
+           if realtime.topic() = 'poison' then perform pg_terminate_backend(pg_backend_pid()); end if;
+           return true;
+         end $$;
+         create policy r on realtime.messages for select to authenticated using (public.breaks())",
+    )
+    .await;
+    let (before, poison, behind) = tokio::join!(
+        world.reads(BOB, "room:1"),
+        world.reads(ALICE, "poison"),
+        futures_util::future::join_all((0..50).map(|number| {
+            let world = &world;
+            async move { world.reads(BOB, &format!("room:{number}")).await }
+        })),
+    );
+    assert_eq!(before, Ok(BOTH));
+    assert!(matches!(poison, Err(Failure::Unreachable(_))), "{poison:?}");
+    assert!(behind.into_iter().all(|answer| answer == Ok(BOTH)));
+}
+
+#[tokio::test]
 async fn p221_after_three_failed_attempts_the_database_is_left_alone() {
     let world = World::new("").await;
     let nobody_there = ConnectOptions {

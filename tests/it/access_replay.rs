@@ -11,7 +11,7 @@ fn events(rows: &[Stored]) -> Vec<&str> {
 
 /// Milliseconds since 1970 by the clock of the database, plus an offset.
 async fn clock(sql: &Client, offset: i64) -> i64 {
-    let now = "select (extract(epoch from clock_timestamp()) * 1000)::bigint";
+    let now = "select floor(extract(epoch from clock_timestamp()) * 1000)::bigint";
     let now: i64 = sql.query_one(now, &[]).await.unwrap().get(0);
     now + offset
 }
