@@ -93,6 +93,11 @@ impl Stored {
         }
     }
 
+    /// A message waited too long for somebody to say who may read it.
+    pub fn give_up(&self) {
+        self.drop_row("policies_unknown");
+    }
+
     fn drop_row(&self, reason: &'static str) {
         metrics::counter!(DROPPED, "tenant" => self.tenant.clone(), "reason" => reason)
             .increment(1);

@@ -35,6 +35,8 @@ pub enum Differences {
 struct Aside {
     /// Messages that came before the member was ready for them, in order.
     held: Option<Vec<(Option<Uuid>, Bytes)>>,
+    /// The suspension that keeps them; see [`Member::suspend`].
+    suspension: u64,
     /// Stored messages that it received by replay and must not receive again (P-168).
     replayed: Vec<Uuid>,
 }
@@ -89,11 +91,33 @@ impl Member {
     pub fn hold(&self) {
         let aside = Aside {
             held: Some(Vec::new()),
-            replayed: Vec::new(),
+            ..Aside::default()
         };
         if self.aside.set(Box::new(Mutex::new(aside))).is_ok() {
             self.flags.fetch_or(ASIDE, Ordering::AcqRel);
         }
+    }
+
+    /// Keeps what is published for it until its rights are known anew: until [`Member::resume`] with this number, or a
+    /// greater one.
+    pub fn suspend(&self, suspension: u64) {
+        let mut aside = self.aside.get_or_init(Box::default).lock();
+        aside.held.get_or_insert_default();
+        aside.suspension = suspension;
+        self.flags.fetch_or(ASIDE, Ordering::AcqRel);
+    }
+
+    /// Sends what was kept since [`Member::suspend`]. `suspension` is that of the moment at which rights were asked for.
+    pub fn resume(&self, suspension: u64) {
+        let Some(aside) = self.aside.get() else {
+            return;
+        };
+        let mut aside = aside.lock();
+        if aside.suspension > suspension {
+            return;
+        }
+        let replayed = std::mem::take(&mut aside.replayed);
+        self.let_go(&mut aside, replayed);
     }
 
     /// Sends `first`, then what was kept except the stored messages in `replayed`, which it never receives again.
@@ -108,6 +132,10 @@ impl Member {
         for frame in first {
             self.send(frame);
         }
+        self.let_go(&mut aside, replayed);
+    }
+
+    fn let_go(&self, aside: &mut Aside, replayed: Vec<Uuid>) {
         for (id, frame) in aside.held.take().unwrap_or_default() {
             if id.is_none_or(|id| !replayed.contains(&id)) {
                 self.send(frame);

@@ -4,6 +4,7 @@
 //! only to copy an `Arc`, so it never keeps a join on another topic waiting.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
@@ -30,6 +31,8 @@ pub struct Hub {
     events: Arc<Meter>,
     /// Counts copies of presence differences (protocol.md §6.7).
     presence_events: Arc<Meter>,
+    /// How often private channels were suspended.
+    suspensions: AtomicU64,
 }
 
 impl Default for Hub {
@@ -69,6 +72,7 @@ impl Hub {
             topics: DashMap::default(),
             events,
             presence_events,
+            suspensions: AtomicU64::new(0),
         }
     }
 
@@ -133,6 +137,28 @@ impl Hub {
         for (key, topic) in topics {
             topic.publish(self, &key, event, Except::default());
         }
+    }
+
+    /// Keeps what is published for the members of private topics until each has been asked about again
+    /// ([`Member::resume`]).
+    pub fn suspend_private(&self) {
+        let suspension = self.suspensions.fetch_add(1, Ordering::AcqRel) + 1;
+        let topics: Vec<Arc<Topic>> = self
+            .topics
+            .iter()
+            .filter(|entry| entry.key().private)
+            .map(|entry| Arc::clone(entry.value()))
+            .collect();
+        for topic in topics {
+            for member in topic.members.read().slots.iter().flatten() {
+                member.suspend(suspension);
+            }
+        }
+    }
+
+    /// The number of the last suspension.
+    pub fn suspensions(&self) -> u64 {
+        self.suspensions.load(Ordering::Acquire)
     }
 
     /// The topics with members and how many each has.

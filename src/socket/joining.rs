@@ -285,8 +285,9 @@ impl Connection {
                 topic,
                 member,
                 claims,
+                suspension,
                 read,
-            } => self.asked_again(&topic, member, &claims, read),
+            } => self.asked_again(&topic, member, &claims, suspension, read),
             Notice::Replication {
                 topic,
                 member,
