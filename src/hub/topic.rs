@@ -3,17 +3,23 @@
 //! Lock order: the shard of the registry, then the members of one topic, then an outbox. Publishing takes the shard
 //! only to copy an `Arc`, so it never keeps a join on another topic waiting.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
 use super::event::{Event, Frames, Kind};
 use super::member::Member;
 use crate::limits::Meter;
+
+/// How long a stored message counts as just published, and how many are remembered.
+const RECENT: Duration = Duration::from_secs(2);
+const MAX_RECENT: usize = 4096;
 
 /// Names a topic inside one tenant: public and private are unrelated namespaces (P-062, P-063).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +37,8 @@ pub struct Hub {
     events: Arc<Meter>,
     /// Counts copies of presence differences (protocol.md §6.7).
     presence_events: Arc<Meter>,
+    /// Stored messages to private topics that were published a moment ago.
+    recent: Mutex<VecDeque<(Instant, TopicKey, Uuid)>>,
     /// How often private channels were suspended.
     suspensions: AtomicU64,
 }
@@ -72,6 +80,7 @@ impl Hub {
             topics: DashMap::default(),
             events,
             presence_events,
+            recent: Mutex::default(),
             suspensions: AtomicU64::new(0),
         }
     }
@@ -113,6 +122,15 @@ impl Hub {
 
     /// Sends a stored message to every member of the topic that did not receive it by replay (P-168).
     pub fn publish_stored(&self, key: &TopicKey, event: Event<'_>, id: Uuid) -> usize {
+        if key.private {
+            let mut recent = self.recent.lock();
+            while recent.len() >= MAX_RECENT
+                || recent.front().is_some_and(|(at, ..)| at.elapsed() > RECENT)
+            {
+                recent.pop_front();
+            }
+            recent.push_back((Instant::now(), key.clone(), id));
+        }
         let except = Except {
             sender: None,
             stored: Some(id),
@@ -137,6 +155,19 @@ impl Hub {
         for (key, topic) in topics {
             topic.publish(self, &key, event, Except::default());
         }
+    }
+
+    /// The newest stored messages of a private topic that were published a moment ago, `limit` at most. Postgres may
+    /// stream a transaction shortly before others see it.
+    pub fn recent(&self, key: &TopicKey, limit: usize) -> Vec<Uuid> {
+        let recent = self.recent.lock();
+        recent
+            .iter()
+            .rev()
+            .filter(|(at, topic, _)| topic == key && at.elapsed() <= RECENT)
+            .take(limit)
+            .map(|(.., id)| *id)
+            .collect()
     }
 
     /// Keeps what is published for the members of private topics until each has been asked about again

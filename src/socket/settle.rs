@@ -1,6 +1,7 @@
 //! What a join has to wait for: its rights, stored messages to replay, its subscriptions (protocol.md §4 rows 17–31).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -16,6 +17,9 @@ use crate::tenant::Tenant;
 
 /// The last millisecond of the year 9999: a later `since` is invalid (protocol.md §5.9).
 const MAX_SINCE: i64 = 253_402_300_799_999;
+/// Milliseconds between attempts to read messages that have been streamed already; some are never read (`since` may be
+/// later).
+const SETTLING: [u64; 6] = [1, 2, 5, 10, 20, 40];
 /// Messages of one replay.
 const MAX_REPLAY: i64 = 25;
 
@@ -78,14 +82,30 @@ pub(super) async fn settle(tenant: Arc<Tenant>, task: Task) -> Result<Settlement
             let membership = tenant
                 .hub
                 .join(task.key.clone(), Arc::clone(&task.member), || {});
-            let stored = backend
-                .access
-                .replay(&subject.topic, since, limit)
-                .await
-                .map_err(|failure| {
-                    log(&failure, &tenant);
-                    "UnableToReplayMessages: Realtime was unable to replay messages"
-                })?;
+            // What was published before it entered the topic must be among them.
+            let recent = tenant
+                .hub
+                .recent(&task.key, usize::try_from(limit).unwrap_or_default());
+            let mut pauses = SETTLING.iter();
+            let stored = loop {
+                let stored = backend
+                    .access
+                    .replay(&subject.topic, since, limit)
+                    .await
+                    .map_err(|failure| {
+                        log(&failure, &tenant);
+                        "UnableToReplayMessages: Realtime was unable to replay messages"
+                    })?;
+                let complete = recent
+                    .iter()
+                    .all(|id| stored.iter().any(|row| row.id == *id));
+                match pauses.next() {
+                    Some(pause) if !complete => {
+                        tokio::time::sleep(Duration::from_millis(*pause)).await;
+                    }
+                    _ => break stored,
+                }
+            };
             replay = Some((membership, stored));
         }
     }

@@ -11,7 +11,7 @@ use crate::support::server::Server;
 
 const TOPIC: &str = "realtime:everything";
 /// Transactions of one seed.
-const TRANSACTIONS: usize = 60;
+const TRANSACTIONS: usize = 84;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_equal_what_sql_shows_and_deletes_tell_keys() {
@@ -82,9 +82,7 @@ async fn run(deletes: Deletes, fixed: &[u64]) {
         let mut expected = vec![Vec::new(); USERS.len()];
         let mut log = Vec::new();
         for number in 0..TRANSACTIONS {
-            writer
-                .transaction(&mut dice, &mut expected, &mut log)
-                .await;
+            writer.transaction(&mut dice, &mut expected, &mut log).await;
             if number % 12 != 11 {
                 continue;
             }
@@ -147,7 +145,10 @@ async fn until_mark(client: &Client, mark: i32) -> Vec<Value> {
 fn compare(received: &[Value], expected: &[Expected]) -> Result<(), String> {
     let mut rest = expected.iter();
     for data in received {
-        if data["errors"].as_array().is_some_and(|errors| !errors.is_empty()) {
+        if data["errors"]
+            .as_array()
+            .is_some_and(|errors| !errors.is_empty())
+        {
             if data.get("record").is_some_and(|row| *row != json!({}))
                 || data.get("old_record").is_some_and(|row| *row != json!({}))
             {
@@ -187,5 +188,7 @@ fn fits(data: &Value, expected: &Expected) -> bool {
 /// Every field of `part` is in `whole` with the same value.
 fn within(part: &Value, whole: &Value) -> bool {
     let fields = part.as_object().unwrap();
-    fields.iter().all(|(name, value)| whole.get(name) == Some(value))
+    fields
+        .iter()
+        .all(|(name, value)| whole.get(name) == Some(value))
 }

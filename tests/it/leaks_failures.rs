@@ -40,8 +40,16 @@ async fn join_all_of(client: &Client, topics: &[String]) -> Vec<Value> {
 /// Each statement is `$what` of a policy that fails for the topic of its name; the others are as healthy as before.
 const FAILING: [(&str, &str, &str); 6] = [
     ("raises", "P0001", "raise exception 'no entry'"),
-    ("divides", "22012", "return 1 / (length(realtime.topic()) - 7) > 0"),
-    ("table", "42P01", "return exists (select from there_is_no_such_table)"),
+    (
+        "divides",
+        "22012",
+        "return 1 / (length(realtime.topic()) - 7) > 0",
+    ),
+    (
+        "table",
+        "42P01",
+        "return exists (select from there_is_no_such_table)",
+    ),
     ("function", "42883", "return there_is_no_such_function()"),
     ("sleeps", "57014", "perform pg_sleep(60)"),
     ("recurses", "42P17", "return exists (select from endless)"),
@@ -158,17 +166,29 @@ async fn database_restarts_during_joins_and_each_is_answered() {
     let denied = Client::connect(&server, &BOB.token()).await;
     let topics: Vec<String> = (0..100).map(|n| format!("realtime:t{n}")).collect();
     let joins = async {
-        tokio::join!(join_all_of(&allowed, &topics), join_all_of(&denied, &topics))
+        tokio::join!(
+            join_all_of(&allowed, &topics),
+            join_all_of(&denied, &topics)
+        )
     };
     let restart = async {
         // Some have been answered, the others are on their way.
-        assert!(denied.socket.holds(1, Instant::now() + crate::support::PATIENCE).await);
+        assert!(
+            denied
+                .socket
+                .holds(1, Instant::now() + crate::support::PATIENCE)
+                .await
+        );
         cluster.stop(Stop::Immediate).await;
         cluster.resume().await;
     };
     let ((one, two), ()) = tokio::join!(joins, restart);
     let mut broken = 0;
-    for (mine, reply) in one.iter().map(|one| (true, one)).chain(two.iter().map(|two| (false, two))) {
+    for (mine, reply) in one
+        .iter()
+        .map(|one| (true, one))
+        .chain(two.iter().map(|two| (false, two)))
+    {
         if reply["status"] == "ok" {
             assert!(mine, "who may not read is not let in: {reply}");
             continue;
@@ -227,14 +247,17 @@ async fn pool_exhaustion_is_told_to_those_who_wait_and_others_go_on() {
     let ann_ref = ann.join("realtime:fine", private()).await;
     bob.join("realtime:fine", private()).await;
     ann.broadcast(&ann_ref, "realtime:fine", "e", json!({ "n": 0 }));
-    bob.until("a broadcast", |frame| frame.event == "broadcast").await;
+    bob.until("a broadcast", |frame| frame.event == "broadcast")
+        .await;
     let sleeper = Client::connect(&server, &ANN.token()).await;
     let topics: Vec<String> = (0..20).map(|n| format!("realtime:slow:{n}")).collect();
     let slow = join_all_of(&sleeper, &topics);
     let meanwhile = async {
         for n in 1..50 {
             ann.broadcast(&ann_ref, "realtime:fine", "e", json!({ "n": n }));
-            let heard = bob.until("a broadcast", |frame| frame.event == "broadcast").await;
+            let heard = bob
+                .until("a broadcast", |frame| frame.event == "broadcast")
+                .await;
             assert_eq!(heard.payload["payload"]["n"], n);
             let public = Client::connect(&server, &BOB.token()).await;
             public.join("realtime:public", json!({})).await;

@@ -33,7 +33,12 @@ async fn house(policies: &str, settings: &[(&str, &str)]) -> (Server, Sql) {
 }
 
 /// What came of a join as `token` with these headers.
-async fn outcome(server: &Server, token: &str, headers: &[(&str, &str)], topic: &str) -> Result<Value, u16> {
+async fn outcome(
+    server: &Server,
+    token: &str,
+    headers: &[(&str, &str)],
+    topic: &str,
+) -> Result<Value, u16> {
     let mut target: Target = server.target(token);
     for (name, value) in headers {
         target.headers.push(((*name).into(), (*value).into()));
@@ -70,10 +75,14 @@ async fn forged_tokens_do_not_open_a_socket_nor_a_channel() {
         &[],
     )
     .await;
-    let claims = json!({ "role": "authenticated", "sub": ANN.sub, "exp": now() + 3600 }).to_string();
+    let claims =
+        json!({ "role": "authenticated", "sub": ANN.sub, "exp": now() + 3600 }).to_string();
     let service = json!({ "role": "service_role", "exp": now() + 3600 }).to_string();
     let good = sign(HS256, &claims, SECRET);
-    assert!(joined(&outcome(&server, &good, &[], "t").await), "the honest one is let in");
+    assert!(
+        joined(&outcome(&server, &good, &[], "t").await),
+        "the honest one is let in"
+    );
     let parts: Vec<&str> = good.split('.').collect();
     let other = sign(HS256, &service, SECRET);
     let others: Vec<&str> = other.split('.').collect();
@@ -85,10 +94,22 @@ async fn forged_tokens_do_not_open_a_socket_nor_a_channel() {
         none.clone(),
         format!("{}.{}.", unsigned[0], unsigned[1]),
         sign(r#"{"alg":"NONE"}"#, &service, ""),
-        sign(r#"{"alg":"HS256","kid":"unknown"}"#, &claims, "another secret"),
-        sign(r#"{"alg":"HS256","kid":"../../../../dev/null"}"#, &service, ""),
+        sign(
+            r#"{"alg":"HS256","kid":"unknown"}"#,
+            &claims,
+            "another secret",
+        ),
+        sign(
+            r#"{"alg":"HS256","kid":"../../../../dev/null"}"#,
+            &service,
+            "",
+        ),
         sign(r#"{"alg":"HS256","kid":"' or '1'='1"}"#, &service, "1"),
-        sign(r#"{"alg":"HS256","jwk":{"kty":"oct","k":"AA"}}"#, &service, "\0"),
+        sign(
+            r#"{"alg":"HS256","jwk":{"kty":"oct","k":"AA"}}"#,
+            &service,
+            "\0",
+        ),
         sign(r#"{"alg":"RS256"}"#, &service, SECRET),
         sign(r#"{"alg":"ES256"}"#, &service, SECRET),
         // The signature of another.
@@ -96,11 +117,19 @@ async fn forged_tokens_do_not_open_a_socket_nor_a_channel() {
         format!("{}.{}", parts[0], parts[1]),
         format!("{good}.x"),
         format!("{}A", good),
-        sign(HS256, &json!({ "role": "authenticated", "exp": now() - 5 }).to_string(), SECRET),
+        sign(
+            HS256,
+            &json!({ "role": "authenticated", "exp": now() - 5 }).to_string(),
+            SECRET,
+        ),
         sign(HS256, r#"{"role":"authenticated"}"#, SECRET),
         sign(HS256, r#"{"exp":99999999999}"#, SECRET),
         sign(HS256, r#"["role"]"#, SECRET),
-        sign(HS256, r#"{"role":["service_role"],"exp":99999999999}"#, SECRET),
+        sign(
+            HS256,
+            r#"{"role":["service_role"],"exp":99999999999}"#,
+            SECRET,
+        ),
         sign(HS256, r#"{"role":null,"exp":99999999999}"#, SECRET),
     ];
     let honest = Client::connect(&server, &good).await;
@@ -110,12 +139,21 @@ async fn forged_tokens_do_not_open_a_socket_nor_a_channel() {
         // As the token of one join on an honest socket.
         let frame = json!(["9", "9", "realtime:f", "phx_join", { "config": private(), "access_token": token }]);
         honest.socket.text(frame.to_string());
-        let reply = honest.until("the reply", |frame| frame.replies_to("9")).await;
+        let reply = honest
+            .until("the reply", |frame| frame.replies_to("9"))
+            .await;
         assert_eq!(reply.payload["status"], "error", "{token}");
         // As a new token of a channel: that ends it.
         let join_ref = honest.join("realtime:r", private()).await;
-        honest.push(Some(&join_ref), "realtime:r", "access_token", &json!({ "access_token": token }));
-        honest.until("the close", |frame| frame.event == "phx_close").await;
+        honest.push(
+            Some(&join_ref),
+            "realtime:r",
+            "access_token",
+            &json!({ "access_token": token }),
+        );
+        honest
+            .until("the close", |frame| frame.event == "phx_close")
+            .await;
         drain(&honest).await;
     }
 }
@@ -139,7 +177,9 @@ async fn forged_hosts_are_no_other_tenant() {
         let mut target = server.target(&token);
         target.host = host.into();
         // Forwarding headers name no tenant.
-        target.headers.push(("X-Forwarded-Host".into(), "realtime-dev.localhost".into()));
+        target
+            .headers
+            .push(("X-Forwarded-Host".into(), "realtime-dev.localhost".into()));
         let connected = Socket::connect(&target).await.is_ok();
         assert_eq!(connected, allowed, "{host:?}");
     }
@@ -181,7 +221,12 @@ async fn forged_headers_stay_values() {
         assert!(!joined(&result), "{value:?}: {result:?}");
     }
     // Line ends and NUL end a request, or are refused; they never make another header.
-    for value in ["blue\r\nx-team: red", "blue\nx-team: red", "blue\0red", "blue\rx-team: red"] {
+    for value in [
+        "blue\r\nx-team: red",
+        "blue\nx-team: red",
+        "blue\0red",
+        "blue\rx-team: red",
+    ] {
         let mut target = server.target(&token);
         target.headers.push(("x-team".into(), value.into()));
         if value.contains('\n') {
@@ -191,7 +236,10 @@ async fn forged_headers_stay_values() {
         assert!(Socket::connect(&target).await.is_err(), "{value:?}");
     }
     let policies: i64 = sql
-        .query_one("select count(*) from pg_policies where tablename = 'messages'", &[])
+        .query_one(
+            "select count(*) from pg_policies where tablename = 'messages'",
+            &[],
+        )
         .await
         .unwrap()
         .get(0);
@@ -288,17 +336,46 @@ async fn forged_claims_and_roles_give_what_sql_gives_and_nothing_more() {
     // Claims of any depth, and a name that comes twice, are those of the token as Postgres reads them.
     let exp = now() + 3600;
     for (claims, name) in [
-        (format!(r#"{{"role":"authenticated","sub":"x","exp":{exp},"deep":{deep}}}"#), "deep"),
-        (format!(r#"{{"role":"authenticated","sub":{{"sub":"{ann}"}},"exp":{exp}}}"#), "nested"),
-        (format!(r#"{{"role":"authenticated","sub":["{ann}"],"exp":{exp}}}"#), "list"),
-        (format!(r#"{{"role":"authenticated","sub":"it's \"x\" \\ $$","exp":{exp}}}"#), "quotes"),
-        (format!(r#"{{"role":"anon","exp":{exp},"request.jwt.claims":{{"sub":"{ann}"}}}}"#), "setting"),
+        (
+            format!(r#"{{"role":"authenticated","sub":"x","exp":{exp},"deep":{deep}}}"#),
+            "deep",
+        ),
+        (
+            format!(r#"{{"role":"authenticated","sub":{{"sub":"{ann}"}},"exp":{exp}}}"#),
+            "nested",
+        ),
+        (
+            format!(r#"{{"role":"authenticated","sub":["{ann}"],"exp":{exp}}}"#),
+            "list",
+        ),
+        (
+            format!(r#"{{"role":"authenticated","sub":"it's \"x\" \\ $$","exp":{exp}}}"#),
+            "quotes",
+        ),
+        (
+            format!(r#"{{"role":"anon","exp":{exp},"request.jwt.claims":{{"sub":"{ann}"}}}}"#),
+            "setting",
+        ),
     ] {
         let result = outcome(&server, &sign(HS256, &claims, SECRET), &[], "t").await;
         assert!(!joined(&result), "{name}: {result:?}");
     }
     // Roles: what Postgres does not let anybody be is refused; none is ever the server's own.
-    for role in ["", "none", "None", "NONE", "nobody_of_this_name", "public", "anon'; set role postgres; --", "anon\0", "\"postgres\"", "pg_read_all_data ", "current_user", "session_user", "authenticated\u{200b}"] {
+    for role in [
+        "",
+        "none",
+        "None",
+        "NONE",
+        "nobody_of_this_name",
+        "public",
+        "anon'; set role postgres; --",
+        "anon\0",
+        "\"postgres\"",
+        "pg_read_all_data ",
+        "current_user",
+        "session_user",
+        "authenticated\u{200b}",
+    ] {
         let token = mint(json!({ "role": role, "sub": "x" }));
         let result = outcome(&server, &token, &[], "t").await;
         assert!(!joined(&result), "{role:?}: {result:?}");
@@ -306,7 +383,10 @@ async fn forged_claims_and_roles_give_what_sql_gives_and_nothing_more() {
     // Whoever signs a token of a superuser gets what SQL gives it, and the server stays what it is.
     for role in ["postgres", "supabase_admin"] {
         let there = sql
-            .query_one("select exists (select from pg_roles where rolname = $1::text)", &[&role])
+            .query_one(
+                "select exists (select from pg_roles where rolname = $1::text)",
+                &[&role],
+            )
             .await
             .unwrap()
             .get::<_, bool>(0);

@@ -12,7 +12,8 @@ use crate::support::phoenix::{Client, Frame};
 use crate::support::server::Server;
 use crate::support::socket::Item;
 
-const POLICY: &str = "create policy r on realtime.messages for select to authenticated using (true)";
+const POLICY: &str =
+    "create policy r on realtime.messages for select to authenticated using (true)";
 
 /// The number and the id of a message of the room, and whether it was replayed.
 fn message(item: &Item) -> Option<(i64, String, bool)> {
@@ -44,7 +45,9 @@ async fn until(client: &Client, last: i64) -> Vec<(i64, String, bool)> {
     let deadline = std::time::Instant::now() + crate::support::PATIENCE;
     loop {
         while let Some((_, item)) = client.socket.take(1).pop() {
-            let Some(message) = message(&item) else { continue };
+            let Some(message) = message(&item) else {
+                continue;
+            };
             let end = message.0 == last;
             heard.push(message);
             if end {
@@ -79,20 +82,29 @@ async fn messages_come_once_and_in_commit_order_within_and_across_transactions()
     let mut clients = Vec::new();
     for user in [ANN, ANN, SERVICE] {
         let client = Client::connect(&server, &user.token()).await;
-        client.join("realtime:room", json!({ "private": true })).await;
+        client
+            .join("realtime:room", json!({ "private": true }))
+            .await;
         clients.push(client);
     }
     // Two transactions that overlap: the one that commits first comes first, whatever began first.
     let other = database.connect().await;
     let send = |n: i64| format!("select realtime.send('{{\"n\": {n}}}', 'e', 'room', true)");
-    other.batch_execute(&format!("begin; {}; {}", send(6), send(7))).await.unwrap();
-    let statements = format!(
+    other
+        .batch_execute(&format!("begin; {}; {}", send(6), send(7)))
+        .await
+        .unwrap();
+    let statements =
+        format!(
         "begin; {}; {}; savepoint s; {}; rollback to savepoint s; {}; commit; begin; {}; rollback;
          begin; {}; {}; commit",
         send(1), send(2), send(90), send(3), send(91), send(4), send(5)
     );
     sql.batch_execute(&statements).await.unwrap();
-    other.batch_execute(&format!("{}; commit", send(8))).await.unwrap();
+    other
+        .batch_execute(&format!("{}; commit", send(8)))
+        .await
+        .unwrap();
     sql.batch_execute("do $$ begin for n in 9..300 loop perform realtime.send(jsonb_build_object('n', n), 'e', 'room', true); end loop; end $$")
         .await
         .unwrap();
@@ -134,7 +146,8 @@ async fn a_join_with_replay_while_somebody_writes_misses_nothing_and_hears_nothi
             }
         };
         let joins = join_all(clients.iter().map(|client| async {
-            let config = json!({ "private": true, "broadcast": { "replay": { "since": 0, "limit": 25 } } });
+            let config =
+                json!({ "private": true, "broadcast": { "replay": { "since": 0, "limit": 25 } } });
             client.join(&wire, config).await;
             until(client, 24).await
         }));

@@ -4,7 +4,9 @@ use serde_json::json;
 use tokio_postgres::Client as Sql;
 
 use crate::leaks::dice::{Dice, seeds};
-use crate::leaks::topics::{Heard, POLICIES, Rights, TOPICS, drain, heard_until, partitions, rights};
+use crate::leaks::topics::{
+    Heard, POLICIES, Rights, TOPICS, drain, heard_until, partitions, rights,
+};
 use crate::leaks::users::{AUDITOR, USERS, User};
 use crate::support::cluster::Cluster;
 use crate::support::http::{self, Request};
@@ -191,7 +193,9 @@ impl House {
         let frame = json!([reference, reference, wire, "phx_join", payload]);
         client.socket.text(frame.to_string());
         let reply = client
-            .until("the reply to the join", |frame| frame.replies_to(&reference))
+            .until("the reply to the join", |frame| {
+                frame.replies_to(&reference)
+            })
             .await;
         let allowed = match replay {
             true => rights.reads,
@@ -237,8 +241,10 @@ impl House {
     }
 
     async fn leave(&mut self, who: usize, topic: usize) {
-        self.log
-            .push(format!("{} leaves {}", self.people[who].user.name, TOPICS[topic]));
+        self.log.push(format!(
+            "{} leaves {}",
+            self.people[who].user.name, TOPICS[topic]
+        ));
         let seat = self.people[who].seats[topic].take().unwrap();
         let person = &mut self.people[who];
         let reference = person.private.push(
@@ -286,7 +292,9 @@ impl House {
             .push(Some(&old.join_ref), &wire, "presence", &json!({}));
         person
             .private
-            .until("an answer behind the token", |frame| frame.replies_to(&nothing))
+            .until("an answer behind the token", |frame| {
+                frame.replies_to(&nothing)
+            })
             .await;
         let nothing_left = !new.reads && !new.sees;
         let lost = old.rights.reads && !new.reads || old.rights.sees && !new.sees;
@@ -295,7 +303,10 @@ impl House {
                 true => "do not have permissions",
                 false => "no longer have permission",
             };
-            let message = format!("system You {said} to read from this Channel topic: {}", TOPICS[topic]);
+            let message = format!(
+                "system You {said} to read from this Channel topic: {}",
+                TOPICS[topic]
+            );
             let seat = self.people[who].seats[topic].take().unwrap();
             for words in [message.as_str(), "phx_close"] {
                 self.people[who].expected[0].push((TOPICS[topic].into(), words.into()));
@@ -309,8 +320,10 @@ impl House {
     async fn send(&mut self, who: usize, topic: usize) {
         let n = self.next();
         let person = &self.people[who];
-        self.log
-            .push(format!("{} sends {n} to {}", person.user.name, TOPICS[topic]));
+        self.log.push(format!(
+            "{} sends {n} to {}",
+            person.user.name, TOPICS[topic]
+        ));
         let wire = format!("realtime:{}", TOPICS[topic]);
         let join_ref = person.seats[topic]
             .as_ref()
@@ -323,9 +336,14 @@ impl House {
             .push(Some(join_ref), &wire, "presence", &json!({}));
         person
             .private
-            .until("an answer behind the broadcast", |frame| frame.replies_to(&nothing))
+            .until("an answer behind the broadcast", |frame| {
+                frame.replies_to(&nothing)
+            })
             .await;
-        if person.seats[topic].as_ref().is_some_and(|seat| seat.rights.writes) {
+        if person.seats[topic]
+            .as_ref()
+            .is_some_and(|seat| seat.rights.writes)
+        {
             self.tell_private(topic, &n.to_string(), |number, seat| {
                 number != who && seat.rights.reads
             });
@@ -335,8 +353,10 @@ impl House {
     async fn send_publicly(&mut self, who: usize, topic: usize) {
         let n = self.next();
         let person = &self.people[who];
-        self.log
-            .push(format!("{} sends {n} to the public {}", person.user.name, TOPICS[topic]));
+        self.log.push(format!(
+            "{} sends {n} to the public {}",
+            person.user.name, TOPICS[topic]
+        ));
         let wire = format!("realtime:{}", TOPICS[topic]);
         person
             .public
@@ -352,8 +372,10 @@ impl House {
         let Some(seat) = &person.seats[topic] else {
             return;
         };
-        self.log
-            .push(format!("{name} tracks {n} (or not: {untrack}) in {}", TOPICS[topic]));
+        self.log.push(format!(
+            "{name} tracks {n} (or not: {untrack}) in {}",
+            TOPICS[topic]
+        ));
         let payload = match untrack {
             true => json!({ "type": "presence", "event": "untrack" }),
             false => json!({ "type": "presence", "event": "track", "payload": { "n": n } }),
@@ -364,7 +386,9 @@ impl House {
             .push(Some(&seat.join_ref), &wire, "presence", &payload);
         let reply = person
             .private
-            .until("the reply to presence", |frame| frame.replies_to(&reference))
+            .until("the reply to presence", |frame| {
+                frame.replies_to(&reference)
+            })
             .await;
         let allowed = untrack || seat.rights.tracks;
         let status = if allowed { "ok" } else { "error" };
@@ -394,8 +418,9 @@ impl House {
             let (topic, private) = (dice.below(TOPICS.len()), !dice.one_in(3));
             let n = self.next();
             let name = TOPICS[topic].replace('\'', "''");
-            let send =
-                format!("select realtime.send(jsonb_build_object('n', {n}), 'e', '{name}', {private})");
+            let send = format!(
+                "select realtime.send(jsonb_build_object('n', {n}), 'e', '{name}', {private})"
+            );
             if undone {
                 statements.extend(["savepoint s".into(), send, "rollback to savepoint s".into()]);
             } else {
@@ -486,16 +511,26 @@ impl House {
             if person.user.role == "service_role" {
                 assert_eq!(answer.status, 200, "{path}");
             } else {
-                assert!([401, 403].contains(&answer.status), "{path}: {}", answer.status);
+                assert!(
+                    [401, 403].contains(&answer.status),
+                    "{path}: {}",
+                    answer.status
+                );
                 let text = answer.text();
-                assert!(!text.contains("subscribers") && !text.contains("metas"), "{text}");
+                assert!(
+                    !text.contains("subscribers") && !text.contains("metas"),
+                    "{text}"
+                );
             }
             answers.push(answer);
         }
         if person.user.role != "service_role" {
             return;
         }
-        let seats = self.people.iter().filter(|person| person.seats[topic].is_some());
+        let seats = self
+            .people
+            .iter()
+            .filter(|person| person.seats[topic].is_some());
         let one: serde_json::Value = serde_json::from_slice(&answers[1].body).unwrap();
         assert_eq!(one["subscribers"], seats.count(), "{}", self.log.join("\n"));
         let there: serde_json::Value = serde_json::from_slice(&answers[2].body).unwrap();

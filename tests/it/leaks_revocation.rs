@@ -157,7 +157,11 @@ impl Flood {
 }
 
 /// Many members hear a flood while their rights end by `revoke`; after the word of it comes the close and nothing else.
-async fn nothing_follows(interval: &str, word: &str, revoke: impl AsyncFn(&House, &[(Client, String)])) {
+async fn nothing_follows(
+    interval: &str,
+    word: &str,
+    revoke: impl AsyncFn(&House, &[(Client, String)]),
+) {
     let house = House::new(interval).await;
     let mut victims = Vec::new();
     for _ in 0..12 {
@@ -194,20 +198,27 @@ async fn nothing_follows(interval: &str, word: &str, revoke: impl AsyncFn(&House
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_policy_that_is_dropped_ends_a_channel_and_nothing_follows() {
     nothing_follows("0", LOST, async |house, _| {
-        house.run("drop policy members_read on realtime.messages").await;
+        house
+            .run("drop policy members_read on realtime.messages")
+            .await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_membership_that_is_deleted_ends_a_channel_within_the_interval() {
-    nothing_follows("200", LOST, async |house, _| house.run("delete from members").await).await;
+    nothing_follows("200", LOST, async |house, _| {
+        house.run("delete from members").await
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_grant_that_is_revoked_ends_a_channel() {
     nothing_follows("0", LOST, async |house, _| {
-        house.run("revoke select on realtime.messages from authenticated").await;
+        house
+            .run("revoke select on realtime.messages from authenticated")
+            .await;
     })
     .await;
 }
@@ -245,7 +256,10 @@ async fn what_is_committed_after_a_policy_is_gone_does_not_reach_who_lost_it() {
     for (client, _) in &victims {
         let before = room(heard_until(client, &heard("room", "phx_close")).await);
         let secrets = before.iter().filter(|words| *words == "2").count();
-        assert_eq!(secrets, 0, "messages that were sent after the policy was gone");
+        assert_eq!(
+            secrets, 0,
+            "messages that were sent after the policy was gone"
+        );
         assert!(before.contains(&"1".to_owned()), "{before:?}");
     }
     house.stream_has_passed().await;
@@ -314,22 +328,29 @@ fn gate_token() -> String {
 async fn a_join_that_waits_for_its_replay_hears_no_presence_that_it_may_not_see() {
     let house = House::new("0").await;
     house
-        .run(&format!("update members set sees = false where uid = '{}'", ANN.sub.unwrap()))
+        .run(&format!(
+            "update members set sees = false where uid = '{}'",
+            ANN.sub.unwrap()
+        ))
         .await;
     let (bob, join_ref) = house.joined(&BOB).await;
     let track = |n: i32| json!({ "type": "presence", "event": "track", "payload": { "n": n } });
     // His right to write is known from now on.
     let reference = bob.push(Some(&join_ref), TOPIC, "presence", &track(1));
-    bob.until("the reply", |frame| frame.replies_to(&reference)).await;
+    bob.until("the reply", |frame| frame.replies_to(&reference))
+        .await;
     let ann = Client::connect(&house.server, &gate_token()).await;
     let at_replay = AtReplay::new(&house, &ann).await;
     let (held, _) = at_replay.rights_are_known(&house).await;
     let reference = bob.push(Some(&join_ref), TOPIC, "presence", &track(2));
-    bob.until("the reply", |frame| frame.replies_to(&reference)).await;
+    bob.until("the reply", |frame| frame.replies_to(&reference))
+        .await;
     bob.broadcast(&join_ref, TOPIC, "e", json!({ "n": 3 }));
     bob.heartbeat().await;
     held.batch_execute("commit").await.unwrap();
-    let reply = ann.until("the reply to the join", |frame| frame.replies_to("7")).await;
+    let reply = ann
+        .until("the reply to the join", |frame| frame.replies_to("7"))
+        .await;
     assert_eq!(reply.payload["status"], "ok", "{reply:?}");
     assert_eq!(room(drain(&ann).await), ["3"]);
 }
@@ -358,7 +379,9 @@ async fn a_policy_that_is_dropped_while_a_join_waits_ends_that_channel_too() {
     next.batch_execute("commit").await.unwrap();
     let lost = heard("room", "phx_close");
     heard_until(&other, &lost).await;
-    let reply = ann.until("the reply to the join", |frame| frame.replies_to("7")).await;
+    let reply = ann
+        .until("the reply to the join", |frame| frame.replies_to("7"))
+        .await;
     if reply.payload["status"] == "ok" {
         heard_until(&ann, &lost).await;
     }
@@ -415,10 +438,19 @@ async fn who_sees_presence_only_hears_no_broadcast_and_the_other_way_round() {
         house.stream_has_passed().await;
     }
     let (seen, read) = (room(drain(&ann).await), room(drain(&bob).await));
-    assert!(seen.len() >= 5 && seen.iter().all(|words| words.starts_with("joins ")), "{seen:?}");
-    assert!(read.len() >= 10 && !read.iter().any(|words| words.starts_with("joins ")), "{read:?}");
+    assert!(
+        seen.len() >= 5 && seen.iter().all(|words| words.starts_with("joins ")),
+        "{seen:?}"
+    );
+    assert!(
+        read.len() >= 10 && !read.iter().any(|words| words.starts_with("joins ")),
+        "{read:?}"
+    );
     let all = room(drain(&service).await);
-    assert!(all.iter().any(|words| words.starts_with("joins ")), "{all:?}");
+    assert!(
+        all.iter().any(|words| words.starts_with("joins ")),
+        "{all:?}"
+    );
     for client in [&refused, &denied] {
         assert_eq!(room(drain(client).await), [] as [String; 0]);
     }

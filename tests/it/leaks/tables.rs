@@ -251,7 +251,12 @@ type Told = Vec<Vec<Expected>>;
 
 impl Writer<'_> {
     /// One transaction of a few writes; some of it, or all, may be rolled back.
-    pub async fn transaction(&mut self, dice: &mut Dice, expected: &mut Told, log: &mut Vec<String>) {
+    pub async fn transaction(
+        &mut self,
+        dice: &mut Dice,
+        expected: &mut Told,
+        log: &mut Vec<String>,
+    ) {
         self.sql.batch_execute("begin").await.unwrap();
         log.push("begin".into());
         let mut told: Told = vec![Vec::new(); USERS.len()];
@@ -299,7 +304,11 @@ impl Writer<'_> {
             _ => format!("id = {id} and part = {part}"),
         };
         let values = values(dice, self.step);
-        let there = self.row(&format!("select to_jsonb(t)::text from {name} t where {at}")).await;
+        let there = self
+            .row(&format!(
+                "select to_jsonb(t)::text from {name} t where {at}"
+            ))
+            .await;
         let operation = match there {
             None => 0,
             Some(_) if table.identity == Identity::Nothing => {
@@ -320,7 +329,14 @@ impl Writer<'_> {
                 );
                 self.run(&sql, log).await;
                 let after = self.seen(number, &at).await;
-                self.tell(number, "INSERT", &vec![None; USERS.len()], &after, None, told);
+                self.tell(
+                    number,
+                    "INSERT",
+                    &vec![None; USERS.len()],
+                    &after,
+                    None,
+                    told,
+                );
             }
             1..=3 => {
                 let sql = format!(
@@ -343,8 +359,22 @@ impl Writer<'_> {
                 let now = format!("id = {free}");
                 let after = self.seen(number, &now).await;
                 if moves && table.kind.partitioned {
-                    self.tell(number, "DELETE", &before, &vec![None; USERS.len()], there, told);
-                    self.tell(number, "INSERT", &vec![None; USERS.len()], &after, None, told);
+                    self.tell(
+                        number,
+                        "DELETE",
+                        &before,
+                        &vec![None; USERS.len()],
+                        there,
+                        told,
+                    );
+                    self.tell(
+                        number,
+                        "INSERT",
+                        &vec![None; USERS.len()],
+                        &after,
+                        None,
+                        told,
+                    );
                 } else {
                     self.tell(number, "UPDATE", &before, &after, there, told);
                 }
@@ -372,8 +402,16 @@ impl Writer<'_> {
             }
             6 if dice.one_in(4) => self.run(&format!("truncate {name}"), log).await,
             _ => {
-                self.run(&format!("delete from {name} where {at}"), log).await;
-                self.tell(number, "DELETE", &before, &vec![None; USERS.len()], there, told);
+                self.run(&format!("delete from {name} where {at}"), log)
+                    .await;
+                self.tell(
+                    number,
+                    "DELETE",
+                    &before,
+                    &vec![None; USERS.len()],
+                    there,
+                    told,
+                );
             }
         }
     }

@@ -10,7 +10,14 @@ use crate::support::phoenix::{Client, Frame};
 use crate::support::socket::Item;
 
 /// Sub-topics.
-pub const TOPICS: [&str; 6] = ["lobby", "audit:1", "room:a", "room:b", "sealed", "it's \"x\" ä\\"];
+pub const TOPICS: [&str; 6] = [
+    "lobby",
+    "audit:1",
+    "room:a",
+    "room:b",
+    "sealed",
+    "it's \"x\" ä\\",
+];
 
 /// Users have seats in topics; guests have the lobby, auditors read broadcasts, nobody reads what is sealed.
 pub const POLICIES: &str = "
@@ -75,7 +82,8 @@ pub async fn rights(sql: &Sql, user: &User, topic: &str) -> Rights {
 /// Waits until the server has made the partition of `realtime.messages` for today.
 pub async fn partitions(sql: &Sql) {
     crate::support::eventually("a partition for today", || async {
-        let probe = "begin; insert into realtime.messages (topic, extension) values ('t', 'broadcast')";
+        let probe =
+            "begin; insert into realtime.messages (topic, extension) values ('t', 'broadcast')";
         let made = sql.batch_execute(probe).await.is_ok();
         sql.batch_execute("rollback").await.unwrap();
         made.then_some(())
@@ -121,7 +129,10 @@ fn words(item: &Item) -> Option<Heard> {
     match item {
         Item::Text(text) => {
             let frame = Frame::parse(text).unwrap();
-            let topic = frame.topic.strip_prefix("realtime:").unwrap_or(&frame.topic);
+            let topic = frame
+                .topic
+                .strip_prefix("realtime:")
+                .unwrap_or(&frame.topic);
             Some((topic.to_owned(), frame_words(&frame)?))
         }
         Item::Binary(bytes) => Some(binary_words(bytes)),

@@ -26,11 +26,27 @@ pub const ANON: User = User {
     role: "anon",
     sub: None,
 };
-pub const ANN: User = user("ann", "authenticated", "00000000-0000-4000-8000-00000000000a");
-pub const BOB: User = user("bob", "authenticated", "00000000-0000-4000-8000-00000000000b");
-pub const CID: User = user("cid", "authenticated", "00000000-0000-4000-8000-00000000000c");
+pub const ANN: User = user(
+    "ann",
+    "authenticated",
+    "00000000-0000-4000-8000-00000000000a",
+);
+pub const BOB: User = user(
+    "bob",
+    "authenticated",
+    "00000000-0000-4000-8000-00000000000b",
+);
+pub const CID: User = user(
+    "cid",
+    "authenticated",
+    "00000000-0000-4000-8000-00000000000c",
+);
 /// The one whose membership changes most.
-pub const EVE: User = user("eve", "authenticated", "00000000-0000-4000-8000-00000000000e");
+pub const EVE: User = user(
+    "eve",
+    "authenticated",
+    "00000000-0000-4000-8000-00000000000e",
+);
 /// A role that is none of Supabase's.
 pub const DORA: User = user("dora", "auditor", "00000000-0000-4000-8000-00000000000d");
 pub const SERVICE: User = User {
