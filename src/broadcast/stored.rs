@@ -87,7 +87,7 @@ impl Stored {
             id: message.id,
             xid: begin.xid,
         };
-        self.hub.publish_stored(&key, event, id);
+        self.hub.publish_stored(&key, event, id, None);
         self.delivered.increment(1);
         if let Ok(now) = SystemTime::now().duration_since(UNIX_EPOCH) {
             let committed = begin.commit_time.saturating_add(EPOCH);
@@ -95,6 +95,11 @@ impl Stored {
             self.latency
                 .record(now.saturating_sub(committed).max(0) as f64 / 1000.0);
         }
+    }
+
+    /// A message waited too long for somebody to say who may read it.
+    pub fn give_up(&self) {
+        self.drop_row("policies_unknown");
     }
 
     fn drop_row(&self, reason: &'static str) {

@@ -57,6 +57,8 @@ const LIVE_TIMEOUT: Duration = Duration::from_secs(8);
 pub trait Listener: Send + Sync + 'static {
     /// A change of `realtime.messages` or one of its partitions, committed.
     fn message(&self, change: &replication::Change, begin: &crate::pgoutput::Begin);
+    /// The transaction that comes next, or is under way, has DDL; [`Listener::catalog_changed`] follows.
+    fn catalog_changes(&self);
     /// DDL was committed, and other sessions see it.
     fn catalog_changed(&self);
     /// So many frames of a change were handed to channels.
@@ -65,6 +67,7 @@ pub trait Listener: Send + Sync + 'static {
 
 impl Listener for () {
     fn message(&self, _: &replication::Change, _: &crate::pgoutput::Begin) {}
+    fn catalog_changes(&self) {}
     fn catalog_changed(&self) {}
     fn delivered(&self, _: u64) {}
 }

@@ -200,7 +200,8 @@ impl Resolver {
                 }
                 let old_matters = change.operation == Operation::Update
                     && !self.settings.old_record_original
-                    && change.old_tells_more_than_key(&group.view.table.shape);
+                    && (change.old_tells_more_than_key(&group.view.table.shape)
+                        || self.settings.deletes_authorised && change.old.is_some());
                 if delete || old_matters {
                     if old.is_none() {
                         old = change.old_image().map(Arc::new);
@@ -265,7 +266,11 @@ impl Resolver {
                         select: group.select.clone(),
                         legacy: group.legacy,
                         error: false,
-                        old_values: OldValues::PrimaryKey,
+                        // A key that is no more is told like that of a deleted row.
+                        old_values: match self.settings.deletes_authorised {
+                            true => OldValues::SameKey,
+                            false => OldValues::PrimaryKey,
+                        },
                         recipients: key_only,
                     });
                 }

@@ -160,10 +160,11 @@ impl Worker {
             Event::Commit(commit) => {
                 self.batch.confirm = Some(commit.end_lsn);
                 let transaction = self.transaction.take();
-                if std::mem::take(&mut self.ddl)
-                    && let Some(begin) = transaction
-                {
-                    self.announce_ddl(begin.xid);
+                if std::mem::take(&mut self.ddl) {
+                    match transaction {
+                        Some(begin) => self.announce_ddl(begin.xid),
+                        None => self.listener.catalog_changed(),
+                    }
                 }
             }
             Event::Change(change) => {
@@ -200,7 +201,9 @@ impl Worker {
             }
             Event::Message(message) => {
                 if &*message.prefix == DDL_PREFIX {
-                    self.ddl = true;
+                    if !std::mem::replace(&mut self.ddl, true) {
+                        self.listener.catalog_changes();
+                    }
                     self.invalidate().await;
                 }
             }
@@ -213,6 +216,7 @@ impl Worker {
                 self.announced = None;
                 self.invalidate().await;
                 // What happened while the stream was away is not known.
+                self.listener.catalog_changes();
                 self.listener.catalog_changed();
                 self.lost = None;
                 if std::mem::take(&mut self.told) {
@@ -231,6 +235,9 @@ impl Worker {
                 self.flush().await;
                 if reason != GapReason::MessageSkipped {
                     self.transaction = None;
+                    if std::mem::take(&mut self.ddl) {
+                        self.listener.catalog_changed();
+                    }
                 }
                 self.gap(reason);
             }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use super::{Attention, Kind, Outbox};
+use super::{Attention, Closing, Kind, Outbox};
 use crate::postgres::Snapshot;
 use crate::protocol::{Version, encode};
 
@@ -19,6 +19,9 @@ const PRESENCE_PUSHED: u8 = 4;
 const OVER_LIMIT: u8 = 8;
 const ASIDE: u8 = 16;
 const ENDED: u8 = 32;
+
+/// Messages that are kept for one member at a time; with more its socket is closed as one that does not read.
+const MAX_HELD: usize = 16_384;
 
 /// How a member takes part in presence (protocol.md §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub enum Differences {
 struct Aside {
     /// Messages that came before the member was ready for them, in order.
     held: Option<Vec<(Option<StoredId>, Bytes)>>,
+    /// The suspension that keeps them; see [`Member::suspend`].
+    suspension: u64,
     /// What the replay settled.
     seen: Seen,
 }
@@ -122,11 +127,32 @@ impl Member {
     pub fn hold(&self) {
         let aside = Aside {
             held: Some(Vec::new()),
-            seen: Seen::default(),
+            ..Aside::default()
         };
         if self.aside.set(Box::new(Mutex::new(aside))).is_ok() {
             self.flags.fetch_or(ASIDE, Ordering::AcqRel);
         }
+    }
+
+    /// Keeps what is published for it until its rights are known anew: until [`Member::resume`] with this number, or a
+    /// greater one.
+    pub fn suspend(&self, suspension: u64) {
+        let mut aside = self.aside.get_or_init(Box::default).lock();
+        aside.held.get_or_insert_default();
+        aside.suspension = suspension;
+        self.flags.fetch_or(ASIDE, Ordering::AcqRel);
+    }
+
+    /// Sends what was kept since [`Member::suspend`]. `suspension` is that of the moment at which rights were asked for.
+    pub fn resume(&self, suspension: u64) {
+        let Some(aside) = self.aside.get() else {
+            return;
+        };
+        let mut aside = aside.lock();
+        if aside.suspension > suspension {
+            return;
+        }
+        self.let_go(&mut aside);
     }
 
     /// Sends `first`, then what was kept except the stored messages that are `seen`, which it never receives again.
@@ -141,12 +167,16 @@ impl Member {
         for frame in first {
             self.send(frame);
         }
+        aside.seen = seen;
+        self.let_go(&mut aside);
+    }
+
+    fn let_go(&self, aside: &mut Aside) {
         for (id, frame) in aside.held.take().unwrap_or_default() {
-            if id.is_none_or(|id| !seen.has(id)) {
+            if id.is_none_or(|id| !aside.seen.has(id)) {
                 self.send(frame);
             }
         }
-        aside.seen = seen;
     }
 
     /// Whether the tenant's rate was exceeded when something reached this member; asked once.
@@ -197,6 +227,12 @@ impl Member {
         };
         let mut aside = aside.lock();
         if let Some(held) = &mut aside.held {
+            if held.len() >= MAX_HELD {
+                // Rights that stay unknown for so long must not cost memory without bound.
+                held.clear();
+                self.outbox.close(Closing::Overflow);
+                return false;
+            }
             held.push((id, frame));
             return true;
         }

@@ -3,15 +3,22 @@
 //! Lock order: the shard of the registry, then the members of one topic, then an outbox. Publishing takes the shard
 //! only to copy an `Arc`, so it never keeps a join on another topic waiting.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::event::{Event, Frames, Kind};
 use super::member::{Member, StoredId};
 use crate::limits::Meter;
+
+/// How long a stored message counts as just published, and how many are remembered.
+const RECENT: Duration = Duration::from_secs(2);
+const MAX_RECENT: usize = 4096;
 
 /// Names a topic inside one tenant: public and private are unrelated namespaces (P-062, P-063).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +36,10 @@ pub struct Hub {
     events: Arc<Meter>,
     /// Counts copies of presence differences (protocol.md §6.7).
     presence_events: Arc<Meter>,
+    /// Stored messages to private topics that were published a moment ago.
+    recent: Mutex<VecDeque<(Instant, TopicKey, StoredId)>>,
+    /// How often private channels were suspended.
+    suspensions: AtomicU64,
 }
 
 impl Default for Hub {
@@ -44,6 +55,8 @@ struct Except {
     sender: Option<u64>,
     /// Those who received this stored message by replay.
     stored: Option<StoredId>,
+    /// Members with this id or a greater one.
+    newer: Option<u64>,
 }
 
 #[derive(Default)]
@@ -68,6 +81,8 @@ impl Hub {
             topics: DashMap::default(),
             events,
             presence_events,
+            recent: Mutex::default(),
+            suspensions: AtomicU64::new(0),
         }
     }
 
@@ -101,16 +116,33 @@ impl Hub {
     pub fn publish(&self, key: &TopicKey, event: Event<'_>, except: Option<u64>) -> usize {
         let except = Except {
             sender: except,
-            stored: None,
+            ..Except::default()
         };
         self.publish_but(key, event, except)
     }
 
-    /// Sends a stored message to every member of the topic that did not receive it by replay (P-168).
-    pub fn publish_stored(&self, key: &TopicKey, event: Event<'_>, id: StoredId) -> usize {
+    /// Sends a stored message to every member of the topic that did not receive it by replay (P-168); `newer` leaves out
+    /// the members with this id or a greater one.
+    pub fn publish_stored(
+        &self,
+        key: &TopicKey,
+        event: Event<'_>,
+        id: StoredId,
+        newer: Option<u64>,
+    ) -> usize {
+        if key.private {
+            let mut recent = self.recent.lock();
+            while recent.len() >= MAX_RECENT
+                || recent.front().is_some_and(|(at, ..)| at.elapsed() > RECENT)
+            {
+                recent.pop_front();
+            }
+            recent.push_back((Instant::now(), key.clone(), id));
+        }
         let except = Except {
             sender: None,
             stored: Some(id),
+            newer,
         };
         self.publish_but(key, event, except)
     }
@@ -132,6 +164,41 @@ impl Hub {
         for (key, topic) in topics {
             topic.publish(self, &key, event, Except::default());
         }
+    }
+
+    /// Transactions whose stored messages were published to a private topic a moment ago. Postgres may stream a
+    /// transaction shortly before others see it.
+    pub fn recent(&self, key: &TopicKey) -> Vec<u32> {
+        let recent = self.recent.lock();
+        let mut xids: Vec<u32> = recent
+            .iter()
+            .filter(|(at, topic, _)| topic == key && at.elapsed() <= RECENT)
+            .map(|(.., id)| id.xid)
+            .collect();
+        xids.dedup();
+        xids
+    }
+
+    /// Keeps what is published for the members of private topics until each has been asked about again
+    /// ([`Member::resume`]).
+    pub fn suspend_private(&self) {
+        let suspension = self.suspensions.fetch_add(1, Ordering::AcqRel) + 1;
+        let topics: Vec<Arc<Topic>> = self
+            .topics
+            .iter()
+            .filter(|entry| entry.key().private)
+            .map(|entry| Arc::clone(entry.value()))
+            .collect();
+        for topic in topics {
+            for member in topic.members.read().slots.iter().flatten() {
+                member.suspend(suspension);
+            }
+        }
+    }
+
+    /// The number of the last suspension.
+    pub fn suspensions(&self) -> u64 {
+        self.suspensions.load(Ordering::Acquire)
     }
 
     /// The topics with members and how many each has.
@@ -171,7 +238,9 @@ impl Topic {
         let members = self.members.read();
         let mut reached = 0;
         for member in members.slots.iter().flatten() {
-            if Some(member.id) == except.sender {
+            if Some(member.id) == except.sender
+                || except.newer.is_some_and(|newer| member.id >= newer)
+            {
                 continue;
             }
             let frame = || frames.get(member.version).cloned();
@@ -231,7 +300,7 @@ impl Membership {
     pub fn publish(&self, event: Event<'_>, except: Option<u64>) -> usize {
         let except = Except {
             sender: except,
-            stored: None,
+            ..Except::default()
         };
         self.topic.publish(&self.hub, &self.key, event, except)
     }
@@ -358,9 +427,9 @@ mod tests {
         };
         // Transactions below 5 are over when the replay looks; it finds the last of them only.
         let (missed, old, new) = (stored(3), stored(4), stored(5));
-        hub.publish_stored(&key(true), EVENT, missed);
-        hub.publish_stored(&key(true), EVENT, old);
-        hub.publish_stored(&key(true), EVENT, new);
+        hub.publish_stored(&key(true), EVENT, missed, None);
+        hub.publish_stored(&key(true), EVENT, old, None);
+        hub.publish_stored(&key(true), EVENT, new, None);
         assert_eq!(member.outbox.queued_bytes(), 0);
         let first = Bytes::from_static(b"reply and replay");
         let snapshot = Snapshot::read("5:5:");
@@ -374,9 +443,9 @@ mod tests {
         );
         assert_eq!(frames[0], first);
         // For the whole life of the channel.
-        assert_eq!(hub.publish_stored(&key(true), EVENT, missed), 0);
-        assert_eq!(hub.publish_stored(&key(true), EVENT, old), 0);
-        assert_eq!(hub.publish_stored(&key(true), EVENT, new), 1);
+        assert_eq!(hub.publish_stored(&key(true), EVENT, missed, None), 0);
+        assert_eq!(hub.publish_stored(&key(true), EVENT, old, None), 0);
+        assert_eq!(hub.publish_stored(&key(true), EVENT, new, None), 1);
         assert_eq!(hub.publish(&key(true), EVENT, None), 1);
     }
 

@@ -100,7 +100,7 @@ impl Connection {
         match self.check_join(&topic, message) {
             Ok(accepted) if !accepted.join.private && accepted.join.postgres_changes.is_empty() => {
                 request.accepted = Some(accepted);
-                let joining = Box::new(Self::joining(ticket, request));
+                let joining = Box::new(self.joining(ticket, request));
                 self.complete(topic, joining, Settlement::default());
                 return;
             }
@@ -110,17 +110,17 @@ impl Connection {
             }
             Err(refusal) => self.refuse_later(ticket, Arc::clone(&topic), refusal),
         }
-        let joining = Self::joining(ticket, request);
+        let joining = self.joining(ticket, request);
         self.channels
             .insert(topic, Slot::Joining(Box::new(joining)));
         self.channelless_since = None;
     }
 
-    fn joining(ticket: u64, request: Request) -> Joining {
+    fn joining(&self, ticket: u64, request: Request) -> Joining {
         Joining {
             ticket,
             request,
-            outdated: false,
+            policies: self.policies,
             waiting: VecDeque::new(),
         }
     }
@@ -285,8 +285,9 @@ impl Connection {
                 topic,
                 member,
                 claims,
+                suspension,
                 read,
-            } => self.asked_again(&topic, member, &claims, read),
+            } => self.asked_again(&topic, member, &claims, suspension, read),
             Notice::Replication {
                 topic,
                 member,
@@ -323,7 +324,9 @@ impl Connection {
         let Some(Slot::Joining(joining)) = self.channels.get_mut(topic) else {
             return false;
         };
-        if joining.ticket != ticket || !std::mem::take(&mut joining.outdated) {
+        if joining.ticket != ticket
+            || std::mem::replace(&mut joining.policies, self.policies) == self.policies
+        {
             return false;
         }
         let Some(Slot::Joining(joining)) = self.channels.get(topic) else {
@@ -394,6 +397,13 @@ impl Connection {
             first.push(encode::close(self.version, replaced, &topic));
         }
         let rights = settlement.rights;
+        if let Some(rights) = rights {
+            // Before it enters the topic: what it may not read must not reach it even once.
+            member.set_rights(
+                rights.broadcast,
+                settle::differences(presence_enabled, rights),
+            );
+        }
         let hub = &self.tenant.hub;
         let enter = |first: Vec<bytes::Bytes>| match settlement.replay {
             Some((membership, replay)) => {

@@ -50,6 +50,8 @@ pub(super) enum Notice {
         member: u64,
         /// For which token.
         claims: Arc<Claims>,
+        /// [`crate::hub::Hub::suspensions`] when it was asked.
+        suspension: u64,
         /// The answer.
         read: Result<Rights, Failure>,
     },

@@ -134,6 +134,10 @@ impl Connection {
         let (member, presence) = (channel.member.id, channel.reads_presence.is_some());
         let claims = Arc::clone(&channel.claims);
         let subject = self.subject(topic, Arc::clone(&claims));
+        let suspension = self.tenant.hub.suspensions();
+        if why == Why::Changed {
+            channel.member.suspend(suspension);
+        }
         let next = next_asking(self.tenant.settings().limits.rights_interval);
         if let Some(Slot::Joined(channel)) = self.channels.get_mut(topic) {
             channel.rights_at = next;
@@ -154,6 +158,7 @@ impl Connection {
                 topic: name,
                 member,
                 claims,
+                suspension,
                 read,
             });
         });
@@ -169,11 +174,6 @@ impl Connection {
             .collect();
         for topic in topics {
             self.ask_again(&topic, Why::Changed);
-        }
-        for slot in self.channels.values_mut() {
-            if let Slot::Joining(joining) = slot {
-                joining.outdated = true;
-            }
         }
     }
 
@@ -276,6 +276,7 @@ impl Connection {
         topic: &str,
         member: u64,
         claims: &Arc<Claims>,
+        suspension: u64,
         read: Result<Rights, Failure>,
     ) {
         let sub_topic = topic.strip_prefix("realtime:").unwrap_or(topic);
@@ -309,6 +310,8 @@ impl Connection {
         if revoked {
             let message = access::lost(sub_topic);
             self.dismiss(topic, &message);
+        } else if let Some(Slot::Joined(channel)) = self.channels.get(topic) {
+            channel.member.resume(suspension);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a join has to wait for: its rights, stored messages to replay, its subscriptions (protocol.md §4 rows 17–31).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -16,6 +17,8 @@ use crate::tenant::Tenant;
 
 /// The last millisecond of the year 9999: a later `since` is invalid (protocol.md §5.9).
 const MAX_SINCE: i64 = 253_402_300_799_999;
+/// Milliseconds between attempts to read messages that have been streamed already.
+const SETTLING: [u64; 6] = [1, 2, 5, 10, 20, 40];
 /// Messages of one replay.
 const MAX_REPLAY: i64 = 25;
 
@@ -64,9 +67,6 @@ pub(super) async fn settle(tenant: Arc<Tenant>, task: Task) -> Result<Settlement
         if !read.broadcast && !read.presence {
             return Err(unauthorized());
         }
-        // Before it enters the topic: what it may not read must not reach it even once, nor be kept for it.
-        task.member
-            .set_rights(read.broadcast, differences(task.presence, read));
         rights = Some(read);
         if let Some(params) = &task.replay {
             if !read.broadcast {
@@ -78,14 +78,29 @@ pub(super) async fn settle(tenant: Arc<Tenant>, task: Task) -> Result<Settlement
             let membership = tenant
                 .hub
                 .join(task.key.clone(), Arc::clone(&task.member), || {});
-            let stored = backend
-                .access
-                .replay(&subject.topic, since, limit)
-                .await
-                .map_err(|failure| {
-                    log(&failure, &tenant);
-                    "UnableToReplayMessages: Realtime was unable to replay messages"
-                })?;
+            // The replay must see whatever was published before it entered the topic.
+            let recent = tenant.hub.recent(&task.key);
+            let mut pauses = SETTLING.iter();
+            let stored = loop {
+                let stored = backend
+                    .access
+                    .replay(&subject.topic, since, limit)
+                    .await
+                    .map_err(|failure| {
+                        log(&failure, &tenant);
+                        "UnableToReplayMessages: Realtime was unable to replay messages"
+                    })?;
+                let complete = stored
+                    .snapshot
+                    .as_ref()
+                    .is_none_or(|snapshot| recent.iter().all(|xid| snapshot.shows(*xid)));
+                match pauses.next() {
+                    Some(pause) if !complete => {
+                        tokio::time::sleep(Duration::from_millis(*pause)).await;
+                    }
+                    _ => break stored,
+                }
+            };
             replay = Some((membership, stored));
         }
     }
@@ -103,7 +118,7 @@ pub(super) async fn settle(tenant: Arc<Tenant>, task: Task) -> Result<Settlement
 }
 
 /// Which differences of presence a private channel receives that has just joined (protocol.md §6.3).
-fn differences(asked: bool, read: Rights) -> Differences {
+pub(super) fn differences(asked: bool, read: Rights) -> Differences {
     match asked && read.presence {
         true => Differences::FanOut,
         false => Differences::None,

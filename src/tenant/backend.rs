@@ -19,6 +19,9 @@ use crate::replication::{self, Change, Watch};
 /// ten seconds that clients wait.
 const PREPARING: Duration = Duration::from_secs(4);
 
+/// Messages that may wait behind DDL; more are not broadcast, only stored.
+const MAX_BEHIND: usize = 10_000;
+
 /// See the module. Dropping it ends its tasks and connections.
 pub struct Backend {
     /// Postgres Changes.
@@ -58,28 +61,28 @@ impl Backend {
         stream.durable = database.slot_durable;
         let (feed, watch) = replication::start(stream, &stop);
         let access = Access::start(database.connect.clone(), database.access.clone());
-        let changed = Arc::new(Notify::new());
-        tokio::spawn(watch_policies(
-            Arc::downgrade(tenant),
-            Arc::clone(&access),
-            Arc::clone(&changed),
-            stop.clone(),
-        ));
-        let ears = Ears {
+        let ears = Arc::new(Ears {
             stored: Stored::new(
                 &tenant.external_id,
                 Arc::clone(&tenant.hub),
                 Arc::clone(&tenant.meters.events),
             ),
             tenant: Arc::downgrade(tenant),
-            changed,
-        };
+            changed: Arc::new(Notify::new()),
+            behind: Mutex::default(),
+        });
+        tokio::spawn(watch_policies(
+            Arc::downgrade(tenant),
+            Arc::clone(&access),
+            Arc::clone(&ears),
+            stop.clone(),
+        ));
         let changes = Changes::start(
             database.changes.clone(),
             database.connect.clone(),
             feed,
             watch.clone(),
-            Arc::new(ears),
+            ears,
         );
         Arc::new(Self {
             changes,
@@ -135,17 +138,63 @@ struct Ears {
     stored: Stored,
     tenant: Weak<Tenant>,
     changed: Arc<Notify>,
+    behind: Mutex<Behind>,
 }
 
-impl Listener for Ears {
-    fn message(&self, change: &Change, begin: &Begin) {
+/// Messages that were committed after DDL wait until it is known whether that took somebody's rights.
+#[derive(Default)]
+struct Behind {
+    /// Transactions with DDL that have not been looked at.
+    open: usize,
+    /// How many of them have been committed and can be looked at.
+    ready: usize,
+    waiting: Vec<(Change, Begin)>,
+}
+
+impl Ears {
+    fn publish(&self, change: &Change, begin: &Begin) {
         if let Some(tenant) = self.tenant.upgrade() {
             let limit = tenant.settings().limits.payload_bytes;
             self.stored.take(change, begin, limit);
         }
     }
 
+    /// How much DDL can be looked at now.
+    fn ready(&self) -> usize {
+        std::mem::take(&mut self.behind.lock().ready)
+    }
+
+    /// So much DDL has been looked at; what waited only for that is published.
+    fn looked_at(&self, count: usize) {
+        let mut behind = self.behind.lock();
+        behind.open = behind.open.saturating_sub(count);
+        if behind.open == 0 {
+            // Under the lock: what comes next must not overtake it.
+            for (change, begin) in std::mem::take(&mut behind.waiting) {
+                self.publish(&change, &begin);
+            }
+        }
+    }
+}
+
+impl Listener for Ears {
+    fn message(&self, change: &Change, begin: &Begin) {
+        let mut behind = self.behind.lock();
+        if behind.open == 0 {
+            self.publish(change, begin);
+        } else if behind.waiting.len() < MAX_BEHIND {
+            behind.waiting.push((change.clone(), *begin));
+        } else {
+            self.stored.give_up();
+        }
+    }
+
+    fn catalog_changes(&self) {
+        self.behind.lock().open += 1;
+    }
+
     fn catalog_changed(&self) {
+        self.behind.lock().ready += 1;
         self.changed.notify_one();
     }
 
@@ -160,15 +209,16 @@ impl Listener for Ears {
 async fn watch_policies(
     tenant: Weak<Tenant>,
     access: Arc<Access>,
-    changed: Arc<Notify>,
+    ears: Arc<Ears>,
     stop: CancellationToken,
 ) {
     let mut known = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = changed.notified() => {}
+            () = ears.changed.notified() => {}
         }
+        let ready = ears.ready();
         let policies = match access.policies().await {
             Ok(policies) => Some(policies),
             Err(error) => {
@@ -178,6 +228,7 @@ async fn watch_policies(
         };
         // The first time nothing is known to compare with.
         if policies.is_some() && known.as_ref() == policies.as_ref() {
+            ears.looked_at(ready);
             continue;
         }
         known = policies;
@@ -185,6 +236,9 @@ async fn watch_policies(
         let Some(tenant) = tenant.upgrade() else {
             return;
         };
+        // What is sent from here on reaches a private channel once its rights are known anew.
+        tenant.hub.suspend_private();
+        ears.looked_at(ready);
         tenant.sockets.attend_all(Attention::RIGHTS);
     }
 }

@@ -11,7 +11,7 @@ use crate::support::server::Server;
 
 const TOPIC: &str = "realtime:everything";
 /// Transactions of one seed.
-const TRANSACTIONS: usize = 60;
+const TRANSACTIONS: usize = 84;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_equal_what_sql_shows_and_deletes_tell_keys() {

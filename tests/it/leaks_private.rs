@@ -111,7 +111,7 @@ impl House {
         let who = dice.below(USERS.len());
         let topic = dice.below(TOPICS.len());
         let seated = self.people[who].seats[topic].is_some();
-        match dice.below(10) {
+        match dice.below(11) {
             0 | 1 => self.change_seats(dice, who, topic).await,
             2 if !seated => self.join(who, topic, dice.one_in(2)).await,
             2 => self.leave(who, topic).await,
@@ -120,6 +120,7 @@ impl House {
             6 => self.track(who, topic, dice.one_in(3)).await,
             7 => self.transaction(dice).await,
             8 => self.post(who, topic, dice.one_in(3)).await,
+            9 if !seated || dice.one_in(2) => self.look(who, topic).await,
             _ if !seated => self.join(who, topic, dice.one_in(2)).await,
             _ => self.refresh(who, topic).await,
         }
@@ -481,15 +482,69 @@ impl House {
         let token = user.fresh_token(usize::try_from(n).unwrap());
         let message = json!({ "topic": TOPICS[topic], "event": "e", "payload": { "n": n }, "private": !public });
         let status = post_messages(&self.server, &token, &json!({ "messages": [message] })).await;
-        if status == 501 {
-            // Not built: then it reaches nobody.
-            return;
-        }
         assert_eq!(status, 202, "{}", self.log.join("\n"));
         if public {
             self.tell_public(topic, &n.to_string(), None);
         } else if rights.writes {
             self.tell_private(topic, &n.to_string(), |_, seat| seat.rights.reads);
+        }
+    }
+
+    /// The views of channels over REST: a server sees what is so, nobody else sees anything.
+    async fn look(&mut self, who: usize, topic: usize) {
+        let person = &self.people[who];
+        self.log
+            .push(format!("{} looks at {}", person.user.name, TOPICS[topic]));
+        let name: String = TOPICS[topic]
+            .bytes()
+            .map(|byte| format!("%{byte:02X}"))
+            .collect();
+        let paths = [
+            "/api/channels".to_owned(),
+            format!("/api/channels/{name}?private=true"),
+            format!("/api/channels/{name}/presence?private=true"),
+        ];
+        let token = person.user.token();
+        let mut answers = Vec::new();
+        for path in &paths {
+            let answer = view(&self.server, &token, path).await;
+            if person.user.role == "service_role" {
+                assert_eq!(answer.status, 200, "{path}");
+            } else {
+                assert!(
+                    [401, 403].contains(&answer.status),
+                    "{path}: {}",
+                    answer.status
+                );
+                let text = answer.text();
+                assert!(
+                    !text.contains("subscribers") && !text.contains("metas"),
+                    "{text}"
+                );
+            }
+            answers.push(answer);
+        }
+        if person.user.role != "service_role" {
+            return;
+        }
+        let seats = self
+            .people
+            .iter()
+            .filter(|person| person.seats[topic].is_some());
+        let one: serde_json::Value = serde_json::from_slice(&answers[1].body).unwrap();
+        assert_eq!(one["subscribers"], seats.count(), "{}", self.log.join("\n"));
+        let there: serde_json::Value = serde_json::from_slice(&answers[2].body).unwrap();
+        let tracked: Vec<_> = self
+            .people
+            .iter()
+            .filter_map(|person| {
+                let n = person.seats[topic].as_ref()?.tracked?;
+                Some((person.user.name, n))
+            })
+            .collect();
+        assert_eq!(there.as_object().unwrap().len(), tracked.len(), "{there}");
+        for (name, n) in tracked {
+            assert_eq!(there[name]["metas"][0]["n"], n, "{}", self.log.join("\n"));
         }
     }
 
@@ -507,6 +562,16 @@ impl House {
             }
         }
     }
+}
+
+/// A GET as the bearer of `token`.
+async fn view(server: &Server, token: &str, path: &str) -> http::Response {
+    let mut request = Request::get("localhost", path);
+    request
+        .headers
+        .push(("Authorization".into(), format!("Bearer {token}")));
+    let answer = http::exchange(("127.0.0.1", server.port()), &request).await;
+    answer.unwrap()
 }
 
 /// `POST /api/broadcast`; the status of the answer.

@@ -47,6 +47,7 @@ impl House {
         let database = Cluster::shared().await.prepared().await;
         let sql = database.connect().await;
         sql.batch_execute(MEMBERS).await.unwrap();
+        sql.batch_execute(AtReplay::GATE).await.unwrap();
         for user in [ANN, BOB] {
             let insert = format!("insert into members values ('{}')", user.sub.unwrap());
             sql.batch_execute(&insert).await.unwrap();
@@ -326,7 +327,6 @@ fn gate_token() -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_join_that_waits_for_its_replay_hears_no_presence_that_it_may_not_see() {
     let house = House::new("0").await;
-    house.run(AtReplay::GATE).await;
     house
         .run(&format!(
             "update members set sees = false where uid = '{}'",
@@ -358,7 +358,6 @@ async fn a_join_that_waits_for_its_replay_hears_no_presence_that_it_may_not_see(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_policy_that_is_dropped_while_a_join_waits_ends_that_channel_too() {
     let house = House::new("0").await;
-    house.run(AtReplay::GATE).await;
     let (other, _) = house.joined(&BOB).await;
     let ann = Client::connect(&house.server, &gate_token()).await;
     let at_replay = AtReplay::new(&house, &ann).await;

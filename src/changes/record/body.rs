@@ -16,6 +16,8 @@ pub enum OldValues {
     Identity,
     /// Only columns of the primary key: DELETE on a table with row level security (§2.13).
     PrimaryKey,
+    /// Only what the new row says too, of the primary key: an UPDATE of a row that was not seen before.
+    SameKey,
 }
 
 /// A value Postgres rendered because this module could not ([`NeedsPostgres`]).
@@ -183,13 +185,14 @@ struct RecordWriter<'a> {
 
 impl RecordWriter<'_> {
     fn old_value(&self, column: usize) -> Value<'_> {
-        let hidden = self.view.old_values == OldValues::PrimaryKey
-            && !self.change.table.primary_key.contains(&column);
-        if hidden {
-            Value::Missing
-        } else {
-            self.change.old_value(column)
-        }
+        let key = || self.change.table.primary_key.contains(&column);
+        let old = self.change.old_value(column);
+        let told = match self.view.old_values {
+            OldValues::Identity => true,
+            OldValues::PrimaryKey => key(),
+            OldValues::SameKey => key() && old == self.change.new_value(column),
+        };
+        if told { old } else { Value::Missing }
     }
 
     fn push_record<'v>(
