@@ -56,6 +56,8 @@ struct Except {
     sender: Option<u64>,
     /// Those who received this stored message by replay.
     stored: Option<Uuid>,
+    /// Members with this id or a greater one.
+    newer: Option<u64>,
 }
 
 #[derive(Default)]
@@ -115,13 +117,20 @@ impl Hub {
     pub fn publish(&self, key: &TopicKey, event: Event<'_>, except: Option<u64>) -> usize {
         let except = Except {
             sender: except,
-            stored: None,
+            ..Except::default()
         };
         self.publish_but(key, event, except)
     }
 
-    /// Sends a stored message to every member of the topic that did not receive it by replay (P-168).
-    pub fn publish_stored(&self, key: &TopicKey, event: Event<'_>, id: Uuid) -> usize {
+    /// Sends a stored message to every member of the topic that did not receive it by replay (P-168); `newer` leaves out
+    /// the members with this id or a greater one.
+    pub fn publish_stored(
+        &self,
+        key: &TopicKey,
+        event: Event<'_>,
+        id: Uuid,
+        newer: Option<u64>,
+    ) -> usize {
         if key.private {
             let mut recent = self.recent.lock();
             while recent.len() >= MAX_RECENT
@@ -134,6 +143,7 @@ impl Hub {
         let except = Except {
             sender: None,
             stored: Some(id),
+            newer,
         };
         self.publish_but(key, event, except)
     }
@@ -229,7 +239,9 @@ impl Topic {
         let members = self.members.read();
         let mut reached = 0;
         for member in members.slots.iter().flatten() {
-            if Some(member.id) == except.sender {
+            if Some(member.id) == except.sender
+                || except.newer.is_some_and(|newer| member.id >= newer)
+            {
                 continue;
             }
             let frame = || frames.get(member.version).cloned();
@@ -289,7 +301,7 @@ impl Membership {
     pub fn publish(&self, event: Event<'_>, except: Option<u64>) -> usize {
         let except = Except {
             sender: except,
-            stored: None,
+            ..Except::default()
         };
         self.topic.publish(&self.hub, &self.key, event, except)
     }
@@ -409,8 +421,8 @@ mod tests {
         member.hold();
         let _place = hub.join(key(true), Arc::clone(&member), || {});
         let (old, new) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        hub.publish_stored(&key(true), EVENT, old);
-        hub.publish_stored(&key(true), EVENT, new);
+        hub.publish_stored(&key(true), EVENT, old, None);
+        hub.publish_stored(&key(true), EVENT, new, None);
         assert_eq!(member.outbox.queued_bytes(), 0);
         let first = Bytes::from_static(b"reply and replay");
         member.release(vec![first.clone()], vec![old]);
@@ -422,8 +434,8 @@ mod tests {
         );
         assert_eq!(frames[0], first);
         // For the whole life of the channel.
-        assert_eq!(hub.publish_stored(&key(true), EVENT, old), 0);
-        assert_eq!(hub.publish_stored(&key(true), EVENT, new), 1);
+        assert_eq!(hub.publish_stored(&key(true), EVENT, old, None), 0);
+        assert_eq!(hub.publish_stored(&key(true), EVENT, new, None), 1);
         assert_eq!(hub.publish(&key(true), EVENT, None), 1);
     }
 
