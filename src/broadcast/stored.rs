@@ -57,7 +57,8 @@ impl Stored {
     }
 
     /// Takes one committed change of `realtime.messages`; `limit` is the tenant's payload limit in bytes.
-    pub fn take(&self, change: &Change, begin: &Begin, limit: usize) {
+    /// It waited when it was taken before: members from `newer` on came after it.
+    pub fn take(&self, change: &Change, begin: &Begin, limit: usize, newer: Option<u64>) {
         let Row::Insert { new } = &change.row else {
             return;
         };
@@ -87,7 +88,7 @@ impl Stored {
             id: message.id,
             xid: begin.xid,
         };
-        self.hub.publish_stored(&key, event, id, None);
+        self.hub.publish_stored(&key, event, id, newer);
         self.delivered.increment(1);
         if let Ok(now) = SystemTime::now().duration_since(UNIX_EPOCH) {
             let committed = begin.commit_time.saturating_add(EPOCH);

@@ -93,10 +93,17 @@ pub struct Member {
     aside: OnceLock<Box<Mutex<Aside>>>,
 }
 
+/// The id of the next member.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
 impl Member {
+    /// Members that are made from now on have this id or a greater one.
+    pub fn next_id() -> u64 {
+        NEXT.load(Ordering::Relaxed)
+    }
+
     /// A member with a fresh id.
     pub fn new(topic: Arc<str>, version: Version, join_ref: &str, outbox: Arc<Outbox>) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             topic,

@@ -11,7 +11,7 @@ use super::{Tenant, maintenance};
 use crate::access::Access;
 use crate::broadcast::Stored;
 use crate::changes::{Changes, Listener};
-use crate::hub::Attention;
+use crate::hub::{Attention, Member};
 use crate::pgoutput::Begin;
 use crate::replication::{self, Change, Watch};
 
@@ -148,14 +148,15 @@ struct Behind {
     open: usize,
     /// How many of them have been committed and can be looked at.
     ready: usize,
-    waiting: Vec<(Change, Begin)>,
+    /// And the id of the first member that came after it.
+    waiting: Vec<(Change, Begin, u64)>,
 }
 
 impl Ears {
-    fn publish(&self, change: &Change, begin: &Begin) {
+    fn publish(&self, change: &Change, begin: &Begin, newer: Option<u64>) {
         if let Some(tenant) = self.tenant.upgrade() {
             let limit = tenant.settings().limits.payload_bytes;
-            self.stored.take(change, begin, limit);
+            self.stored.take(change, begin, limit, newer);
         }
     }
 
@@ -170,8 +171,8 @@ impl Ears {
         behind.open = behind.open.saturating_sub(count);
         if behind.open == 0 {
             // Under the lock: what comes next must not overtake it.
-            for (change, begin) in std::mem::take(&mut behind.waiting) {
-                self.publish(&change, &begin);
+            for (change, begin, newer) in std::mem::take(&mut behind.waiting) {
+                self.publish(&change, &begin, Some(newer));
             }
         }
     }
@@ -181,9 +182,11 @@ impl Listener for Ears {
     fn message(&self, change: &Change, begin: &Begin) {
         let mut behind = self.behind.lock();
         if behind.open == 0 {
-            self.publish(change, begin);
+            self.publish(change, begin, None);
         } else if behind.waiting.len() < MAX_BEHIND {
-            behind.waiting.push((change.clone(), *begin));
+            behind
+                .waiting
+                .push((change.clone(), *begin, Member::next_id()));
         } else {
             self.stored.give_up();
         }
