@@ -101,6 +101,7 @@ pub fn refused(tenant: &str, place: Place, code: &str) {
     let Some(unlogged) = PACER.lock().pass(code, Instant::now()) else {
         return;
     };
+    let unlogged = Some(unlogged).filter(|count| *count > 0);
     let place = place.words();
     // What an honest client meets every day is no error of anybody.
     if code == "InvalidJWTToken" {

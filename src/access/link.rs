@@ -1,5 +1,6 @@
 //! One connection: how it is set up, and one batch of questions on it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -10,8 +11,8 @@ use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow, SimpleQueryStre
 use uuid::Uuid;
 
 use super::question::{Answer, Ask, Job};
-use super::{Failure, Rights, Stored, StoredBody, statement};
-use crate::postgres::{self, ConnectOptions};
+use super::{Failure, Replay, Rights, Stored, StoredBody, statement};
+use crate::postgres::{self, ConnectOptions, Snapshot};
 
 /// How long after all time limits an answer may still come before the connection counts as dead.
 const GRACE: Duration = Duration::from_secs(5);
@@ -208,7 +209,11 @@ impl Asked {
                 let rows = first.rows(|error| plain(error, Failure::Other))?;
                 let mut stored: Vec<Stored> = rows.iter().filter_map(stored).collect();
                 stored.reverse();
-                Ok(Answer::Rows(stored.into()))
+                let snapshot = rows.first().and_then(|row| row.get(4));
+                Ok(Answer::Rows(Arc::new(Replay {
+                    rows: stored,
+                    snapshot: snapshot.and_then(Snapshot::read),
+                })))
             }
             Ask::Policies | Ask::Ping => {
                 let rows = first.rows(|error| plain(error, Failure::Other))?;

@@ -3,16 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Time from a read question to its answer, milliseconds.
-pub const READ: &str = "realtime_tenants_read_authorization_check";
-/// Time from a write question to its answer, milliseconds.
-pub const WRITE: &str = "realtime_tenants_write_authorization_check";
-/// Time from the wish for a replay to its rows, milliseconds.
-pub const REPLAY: &str = "realtime_tenants_replay";
-/// Questions sent to Postgres; those answered from the cache, or by the same question of somebody else, are not in it.
-pub const QUESTIONS: &str = "dovetail_access_questions_total";
-/// Times that questions were sent and waited for, each time some at once.
-pub const ROUND_TRIPS: &str = "dovetail_access_round_trips_total";
+use crate::metrics_names::{ACCESS_QUESTIONS as QUESTIONS, ACCESS_ROUND_TRIPS as ROUND_TRIPS};
+pub(super) use crate::metrics_names::{READ_CHECK as READ, REPLAY, WRITE_CHECK as WRITE};
 
 /// The counters of one [`super::Access`], beside those of the process.
 #[derive(Default)]

@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::auth::Claims;
-use crate::postgres::ConnectOptions;
+use crate::postgres::{ConnectOptions, Snapshot};
 
 use cache::Cache;
 pub use failure::{Failure, denied, lost, unauthorized};
@@ -82,6 +82,15 @@ pub struct Rights {
     pub broadcast: bool,
     /// Presence of the topic.
     pub presence: bool,
+}
+
+/// What a replay found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replay {
+    /// The messages, oldest first.
+    pub rows: Vec<Stored>,
+    /// Which transactions it saw: what they sent is in `rows`, or too old for it.
+    pub snapshot: Option<Snapshot>,
 }
 
 /// A message that was sent from the database.
@@ -159,14 +168,9 @@ impl Access {
     ///
     /// # Errors
     /// See [`Failure`].
-    pub async fn replay(
-        &self,
-        topic: &str,
-        since_ms: i64,
-        limit: i64,
-    ) -> Result<Vec<Stored>, Failure> {
+    pub async fn replay(&self, topic: &str, since_ms: i64, limit: i64) -> Result<Replay, Failure> {
         if topic.contains('\0') {
-            return Ok(Vec::new());
+            return Ok(Replay::default());
         }
         let ask = Ask::Replay {
             topic: topic.into(),

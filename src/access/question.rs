@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Failure, Rights, Stored, Subject, measures};
+use super::{Failure, Replay, Rights, Subject, measures};
 
 /// What is asked.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -52,7 +52,7 @@ impl Ask {
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
     Rights(Rights),
-    Rows(Arc<Vec<Stored>>),
+    Rows(Arc<Replay>),
     Text(String),
 }
 

@@ -36,12 +36,15 @@ prepare dovetail_write(uuid, text, text) as
   insert into realtime.messages (id, topic, extension, inserted_at, updated_at)
   values ($1, $2, $3, pg_catalog.timezone('UTC', pg_catalog.now()), pg_catalog.timezone('UTC', pg_catalog.now()))";
 
-/// Newest rows first. Rows of one transaction share `inserted_at`. Among them the number of the command that inserted
+/// The snapshot comes with every row, and with one without anything when there is none. Newest rows first. Rows of one transaction share `inserted_at`. Among them the number of the command that inserted
 /// them decides, then (a restored table has one number for all) a time-ordered id as our `realtime.send` makes them, then
 /// the place in the table.
 const REPLAY: &str = "
 prepare dovetail_replay(text, bigint, bigint) as
-  select m.id, m.event, m.payload::text, BINARY::text
+  select r.id, r.event, r.payload, r.body, s.snapshot
+  from (select pg_catalog.pg_current_snapshot()::text as snapshot) s
+  left join lateral (
+  select m.id, m.event, m.payload::text as payload, BINARY::text as body
   from realtime.messages m
   where m.topic = $1 and m.extension = 'broadcast' and m.private is true
     and m.inserted_at >= timestamp 'epoch' + $2 * interval '1 millisecond'
@@ -49,7 +52,7 @@ prepare dovetail_replay(text, bigint, bigint) as
     and m.event is not null and (m.payload is not null or BINARY is not null)
   order by m.inserted_at desc, m.cmin::text::bigint desc,
     case when pg_catalog.substr(m.id::text, 15, 1) = '7' then m.id end desc, m.ctid desc
-  limit $3";
+  limit $3) r on true";
 
 /// A text that differs when something differs that decides about `realtime.messages`: its policies, row level security,
 /// owner and grants, those of the schema, and what roles inherit or bypass.

@@ -61,22 +61,35 @@ pub(super) async fn enter(
     Ok(Admitted { tenant, rate })
 }
 
+/// Why somebody is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotServed {
+    /// No token, or none that counts. What is wrong with it is not told (P-190).
+    Unauthorized,
+    /// Nobody of the tenant is (P-187).
+    Suspended,
+}
+
+impl From<NotServed> for Response {
+    fn from(reason: NotServed) -> Self {
+        match reason {
+            NotServed::Unauthorized => answers::message(StatusCode::UNAUTHORIZED, "Unauthorized"),
+            NotServed::Suspended => answers::message(StatusCode::FORBIDDEN, "Tenant is suspended"),
+        }
+    }
+}
+
 impl Admitted {
-    /// Whose request it is; refuses everybody while the tenant is suspended.
-    ///
-    /// The error is the whole answer. It never says what is wrong with a token (P-190).
-    pub(super) fn person(&self, headers: &HeaderMap) -> Result<Arc<Claims>, Response> {
+    /// Whose request it is; nobody's while the tenant is suspended.
+    pub(super) fn person(&self, headers: &HeaderMap) -> Result<Arc<Claims>, NotServed> {
         let settings = self.tenant.settings();
         let claims = token(headers)
             .and_then(|token| settings.keys.verify(token, unix_now()).ok())
-            .ok_or_else(|| answers::message(StatusCode::UNAUTHORIZED, "Unauthorized"))?;
-        if settings.suspend {
-            return Err(answers::message(
-                StatusCode::FORBIDDEN,
-                "Tenant is suspended",
-            ));
+            .ok_or(NotServed::Unauthorized)?;
+        match settings.suspend {
+            true => Err(NotServed::Suspended),
+            false => Ok(claims),
         }
-        Ok(claims)
     }
 
     /// Adds the `x-rate-*` headers (P-191).

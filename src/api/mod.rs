@@ -6,6 +6,7 @@ mod channels;
 mod envelope;
 mod gate;
 mod inspector;
+mod metrics;
 mod openapi;
 mod ping;
 mod tenants;
@@ -67,7 +68,7 @@ pub fn router(doors: Doors) -> Router {
         .merge(clients("/realtime/v1/api"))
         .merge(tenants::routes())
         .nest("/realtime/v1", tenants::routes())
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(metrics::handle))
         .with_state(Arc::new(doors))
         .merge(sockets)
         .merge(channels)
@@ -96,17 +97,6 @@ async fn readyz(State(doors): State<Arc<Doors>>) -> Response {
         let reason = "the replication stream is not live yet";
         (StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
     }
-}
-
-async fn metrics(State(doors): State<Arc<Doors>>, headers: HeaderMap) -> Response {
-    if !allowed(&doors.metrics_keys, &headers) {
-        return StatusCode::FORBIDDEN.into_response();
-    }
-    let served = doors.doorway.directory.served();
-    let sockets: usize = served.iter().map(|tenant| tenant.sockets.count()).sum();
-    metrics::gauge!(crate::metrics_names::SOCKETS).set(sockets as f64);
-    let body = doors.metrics.render();
-    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
 }
 
 /// The value must start with exactly `Bearer ` (P-225).

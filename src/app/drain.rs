@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::hub::{Closing, Outbox};
 use crate::tenant::{SERVICE_RESTART, Tenant};
@@ -17,14 +17,18 @@ const FEW: usize = 100;
 /// Time between two batches, on average.
 const STEP: Duration = Duration::from_millis(100);
 
+/// From now on joins are refused.
+pub(super) fn announce(directory: &Directory) {
+    for tenant in directory.served() {
+        tenant.sockets.restart();
+    }
+}
+
 /// Closes every socket and waits until they are gone, but no longer than `patience`. The last fifth of it is for closing
 /// handshakes.
 pub(super) async fn drain(directory: &Directory, patience: Duration) {
     let begun = Instant::now();
     let tenants = directory.served();
-    for tenant in &tenants {
-        tenant.sockets.restart();
-    }
     tracing::info!(sockets = count(&tenants), "draining");
     let gone = async {
         let sockets: Vec<Arc<Outbox>> = tenants.iter().flat_map(|t| t.sockets.all()).collect();
@@ -50,11 +54,15 @@ async fn close(sockets: &[Arc<Outbox>], time: Duration) {
         sockets.iter().for_each(|socket| shut(socket));
         return;
     }
-    let steps = usize::try_from(time.as_millis() / STEP.as_millis()).unwrap_or(usize::MAX);
-    let batch = sockets.len().div_ceil(steps.max(1));
-    for batch in sockets.chunks(batch) {
+    let begun = Instant::now();
+    let steps = u32::try_from(time.as_millis() / STEP.as_millis()).unwrap_or(u32::MAX);
+    let batch = sockets
+        .len()
+        .div_ceil(usize::try_from(steps).unwrap_or(usize::MAX).max(1));
+    for (number, batch) in (0..steps.max(1)).zip(sockets.chunks(batch)) {
+        // By the clock and not one after the other, so that a busy machine does not run out of time.
+        sleep_until(begun + STEP * number + jitter()).await;
         batch.iter().for_each(|socket| shut(socket));
-        sleep(jittered()).await;
     }
 }
 
@@ -63,8 +71,8 @@ fn shut(socket: &Outbox) {
     socket.close(Closing::Code(SERVICE_RESTART));
 }
 
-/// Between half a step and one and a half, so that servers that stop together do not beat together.
-fn jittered() -> Duration {
-    let percent = u32::try_from(uuid::Uuid::new_v4().as_u128() % 100).unwrap_or(50);
-    STEP / 2 + STEP / 100 * percent
+/// Up to a step, so that servers that stop together do not beat together.
+fn jitter() -> Duration {
+    let percent = u32::try_from(uuid::Uuid::new_v4().as_u128() % 100).unwrap_or(0);
+    STEP / 100 * percent
 }

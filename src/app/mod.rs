@@ -4,6 +4,7 @@
 
 mod drain;
 mod listen;
+mod metering;
 mod requests;
 mod tenants;
 
@@ -36,10 +37,7 @@ pub async fn run(
     let listener = listen::bind(&config.listen)
         .with_context(|| format!("cannot listen on {:?}", config.listen))?;
     let address = listener.local_addr()?;
-    // Another recorder can only be there when two servers run in one process, as tests may do.
-    let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
-    let metrics_handle = metrics.handle();
-    let _ = metrics::set_global_recorder(metrics);
+    let metrics_handle = metering::start()?;
 
     let stop = CancellationToken::new();
     let directory = Arc::new(tenants::directory(&config, database, stop.clone())?);
@@ -59,6 +57,12 @@ pub async fn run(
     let router = requests::logged(router, config.quiet_health_checks);
     tracing::info!(%address, tenant = %config.tenant, "listening");
     ready(address);
+    // Before the port is closed: from the signal on no join succeeds (protocol.md §3.18).
+    let shutdown = async {
+        shutdown.await;
+        draining.cancel();
+        drain::announce(&directory);
+    };
     listen::accept(
         listener,
         router,
@@ -67,7 +71,6 @@ pub async fn run(
         shutdown,
     )
     .await;
-    draining.cancel();
     drain::drain(&directory, config.drain).await;
     stop.cancel();
     // Gives slots and advisory locks back before the process ends.

@@ -6,7 +6,12 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 
 /// What a stack's container engine asks every few seconds.
-const HEALTH_CHECKS: [&str; 3] = ["/healthcheck", "/healthz", "/api/tenants/{id}/health"];
+const HEALTH_CHECKS: [&str; 4] = [
+    "/healthcheck",
+    "/healthz",
+    "/api/tenants/{id}/health",
+    "/realtime/v1/api/tenants/{id}/health",
+];
 
 /// Logs the requests to `router`, those of health checks unless `quiet` (`DISABLE_HEALTHCHECK_LOGGING`).
 pub(super) fn logged(router: Router, quiet: bool) -> Router {

@@ -9,8 +9,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
 
-use crate::hub::{Event, Hub, TopicKey};
+use crate::hub::{Event, Hub, StoredId, TopicKey};
 use crate::limits::Meter;
+use crate::metrics_names::{
+    DATABASE_BROADCAST_LATENCY as LATENCY, DATABASE_BROADCASTS as DELIVERED,
+    DATABASE_BROADCASTS_DROPPED as DROPPED,
+};
 use crate::pgoutput::{Begin, Relation, Tuple, Value};
 use crate::protocol::Encoding;
 use crate::replication::{Change, Row};
@@ -19,10 +23,6 @@ use crate::replication::{Change, Row};
 const OVERHEAD: usize = 6;
 /// Microseconds between 1970 and 2000, where Postgres begins to count.
 const EPOCH: i64 = 946_684_800_000_000;
-
-const LATENCY: &str = "realtime_tenants_broadcast_from_database_latency_committed_at";
-const DELIVERED: &str = "dovetail_database_broadcasts_total";
-const DROPPED: &str = "dovetail_database_broadcasts_dropped_total";
 
 /// Publishes stored messages to the topics of one tenant.
 pub struct Stored {
@@ -83,7 +83,11 @@ impl Stored {
             encoding: message.encoding,
             payload: &message.body,
         };
-        self.hub.publish_stored(&key, event, message.id);
+        let id = StoredId {
+            id: message.id,
+            xid: begin.xid,
+        };
+        self.hub.publish_stored(&key, event, id);
         self.delivered.increment(1);
         if let Ok(now) = SystemTime::now().duration_since(UNIX_EPOCH) {
             let committed = begin.commit_time.saturating_add(EPOCH);

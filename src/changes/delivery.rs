@@ -17,7 +17,7 @@ type Body = (u32, ColumnSet, OldValues, bool, Option<Arc<[u8]>>);
 type FrameKey = (Arc<str>, Version, SmallVec<[u64; 1]>);
 
 /// Sends one row to everybody it is for. Never waits.
-pub(super) fn deliver(row: &Resolved, max_bytes: usize) {
+pub(super) fn deliver(row: &Resolved, max_bytes: usize) -> u64 {
     let mut bodies: Vec<Body> = Vec::new();
     let mut delivered = 0_u64;
     for group in &row.groups {
@@ -64,6 +64,7 @@ pub(super) fn deliver(row: &Resolved, max_bytes: usize) {
         }
     }
     metrics::counter!(measures::DELIVERED).increment(delivered);
+    delivered
 }
 
 fn payload(ids: &[u64], body: &[u8], legacy: bool) -> Vec<u8> {

@@ -3,20 +3,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Row changes received from the stream.
-pub(super) const ROWS: &str = "dovetail_changes_rows_total";
-/// Row changes that at least one subscription's table, event and filters matched.
-pub(super) const MATCHED: &str = "dovetail_changes_matched_total";
-/// Frames handed to channels.
-pub(super) const DELIVERED: &str = "dovetail_changes_delivered_total";
-/// Rows hidden from an audience because a question about them failed.
-pub(super) const HIDDEN: &str = "dovetail_changes_hidden_by_failure_total";
-/// Visibility questions asked.
-pub(super) const QUESTIONS: &str = "dovetail_changes_questions_total";
-/// Time from the first visibility question of a batch to its last answer.
-pub(super) const QUESTION_SECONDS: &str = "dovetail_changes_question_seconds";
-/// Live subscriptions.
-pub(super) const SUBSCRIPTIONS: &str = "dovetail_changes_subscriptions";
+pub(super) use crate::metrics_names::{
+    CHANGES_DELIVERED as DELIVERED, CHANGES_MATCHED as MATCHED, CHANGES_ROWS as ROWS,
+};
+use crate::metrics_names::{
+    CHANGES_HIDDEN as HIDDEN, CHANGES_QUESTION_SECONDS as QUESTION_SECONDS,
+    CHANGES_QUESTIONS as QUESTIONS,
+};
 
 pub(super) fn questions(count: usize, time: Duration) {
     metrics::counter!(QUESTIONS).increment(count as u64);

@@ -59,11 +59,14 @@ pub trait Listener: Send + Sync + 'static {
     fn message(&self, change: &replication::Change, begin: &crate::pgoutput::Begin);
     /// DDL was committed, and other sessions see it.
     fn catalog_changed(&self);
+    /// So many frames of a change were handed to channels.
+    fn delivered(&self, frames: u64);
 }
 
 impl Listener for () {
     fn message(&self, _: &replication::Change, _: &crate::pgoutput::Begin) {}
     fn catalog_changed(&self) {}
+    fn delivered(&self, _: u64) {}
 }
 
 /// Postgres Changes of one tenant. Stops when the stream does.
@@ -266,7 +269,6 @@ impl Changes {
             }
             before();
             index.add(&subscriber, &plan);
-            metrics::gauge!(measures::SUBSCRIPTIONS).set(index.len() as f64);
         }
         if plan.generation != self.state.catalog.generation() {
             self.state.mark_outdated(subscriber.id);
@@ -279,6 +281,11 @@ impl Changes {
             subscriber,
             replaced: false,
         }
+    }
+
+    /// Number of live subscriptions.
+    pub fn subscriptions(&self) -> usize {
+        self.state.index.lock().len()
     }
 }
 
@@ -306,6 +313,5 @@ impl Drop for Subscription {
         self.subscriber.alive.store(false, Ordering::Release);
         let mut index = self.state.index.lock();
         index.remove(self.subscriber.id);
-        metrics::gauge!(measures::SUBSCRIPTIONS).set(index.len() as f64);
     }
 }

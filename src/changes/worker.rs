@@ -534,7 +534,9 @@ impl Worker {
             return;
         };
         for (number, row) in resolved.iter().enumerate() {
-            super::delivery::deliver(row, self.state.resolver.settings.max_record_bytes);
+            let max_bytes = self.state.resolver.settings.max_record_bytes;
+            self.listener
+                .delivered(super::delivery::deliver(row, max_bytes));
             if number % 32 == 31 {
                 // Sockets are written by other tasks, which want to begin.
                 tokio::task::yield_now().await;

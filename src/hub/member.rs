@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::{Attention, Kind, Outbox};
+use crate::postgres::Snapshot;
 use crate::protocol::{Version, encode};
 
 /// Bits of [`Member::flags`].
@@ -34,9 +35,41 @@ pub enum Differences {
 #[derive(Default)]
 struct Aside {
     /// Messages that came before the member was ready for them, in order.
-    held: Option<Vec<(Option<Uuid>, Bytes)>>,
-    /// Stored messages that it received by replay and must not receive again (P-168).
-    replayed: Vec<Uuid>,
+    held: Option<Vec<(Option<StoredId>, Bytes)>>,
+    /// What the replay settled.
+    seen: Seen,
+}
+
+/// Names a stored message and the transaction that sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredId {
+    /// Of the row.
+    pub id: Uuid,
+    /// The low 32 bits of the transaction's id.
+    pub xid: u32,
+}
+
+/// Stored messages that a member must not receive any more (P-168): those of its replay, and what the transactions sent
+/// that the replay saw, for that was older than its window.
+#[derive(Default)]
+pub struct Seen {
+    ids: Vec<Uuid>,
+    snapshot: Option<Snapshot>,
+}
+
+impl Seen {
+    /// After a replay of these messages, read in this snapshot.
+    pub fn new(ids: Vec<Uuid>, snapshot: Option<Snapshot>) -> Self {
+        Self { ids, snapshot }
+    }
+
+    fn has(&self, message: StoredId) -> bool {
+        self.ids.contains(&message.id)
+            || self
+                .snapshot
+                .as_ref()
+                .is_some_and(|snapshot| snapshot.shows(message.xid))
+    }
 }
 
 /// What is needed to send to one joined channel. Shared by everything that delivers to it.
@@ -89,15 +122,15 @@ impl Member {
     pub fn hold(&self) {
         let aside = Aside {
             held: Some(Vec::new()),
-            replayed: Vec::new(),
+            seen: Seen::default(),
         };
         if self.aside.set(Box::new(Mutex::new(aside))).is_ok() {
             self.flags.fetch_or(ASIDE, Ordering::AcqRel);
         }
     }
 
-    /// Sends `first`, then what was kept except the stored messages in `replayed`, which it never receives again.
-    pub fn release(&self, first: Vec<Bytes>, replayed: Vec<Uuid>) {
+    /// Sends `first`, then what was kept except the stored messages that are `seen`, which it never receives again.
+    pub fn release(&self, first: Vec<Bytes>, seen: Seen) {
         let Some(aside) = self.aside.get() else {
             for frame in first {
                 self.send(frame);
@@ -109,14 +142,11 @@ impl Member {
             self.send(frame);
         }
         for (id, frame) in aside.held.take().unwrap_or_default() {
-            if id.is_none_or(|id| !replayed.contains(&id)) {
+            if id.is_none_or(|id| !seen.has(id)) {
                 self.send(frame);
             }
         }
-        if replayed.is_empty() {
-            self.flags.fetch_and(!ASIDE, Ordering::AcqRel);
-        }
-        aside.replayed = replayed;
+        aside.seen = seen;
     }
 
     /// Whether the tenant's rate was exceeded when something reached this member; asked once.
@@ -136,7 +166,7 @@ impl Member {
     pub(super) fn deliver(
         &self,
         kind: Kind,
-        id: Option<Uuid>,
+        id: Option<StoredId>,
         payload: &[u8],
         frame: impl FnOnce() -> Option<Bytes>,
     ) -> bool {
@@ -161,7 +191,7 @@ impl Member {
     }
 
     #[cold]
-    fn deliver_aside(&self, id: Option<Uuid>, frame: Bytes) -> bool {
+    fn deliver_aside(&self, id: Option<StoredId>, frame: Bytes) -> bool {
         let Some(aside) = self.aside.get() else {
             return self.send(frame);
         };
@@ -170,7 +200,7 @@ impl Member {
             held.push((id, frame));
             return true;
         }
-        if id.is_some_and(|id| aside.replayed.contains(&id)) {
+        if id.is_some_and(|id| aside.seen.has(id)) {
             return false;
         }
         // Under the lock: what was kept must not be overtaken.

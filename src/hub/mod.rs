@@ -1,7 +1,7 @@
 //! Topics, their members, and the outbox of one socket.
 //!
 //! Owns who is on which topic and how a message reaches them: encoded at most once per serializer, pushed to each
-//! member's outbox without waiting for anybody. Knows nothing of Postgres, tokens or HTTP. Runs on whichever task
+//! member's outbox without waiting for anybody. Knows nothing of tokens or HTTP, and of Postgres only which transactions a replay has seen. Runs on whichever task
 //! publishes; takes only short locks and never holds one across an await.
 
 mod event;
@@ -11,7 +11,7 @@ mod sockets;
 mod topic;
 
 pub use event::{Event, Kind};
-pub use member::{Differences, Member};
+pub use member::{Differences, Member, Seen, StoredId};
 pub use outbox::{Attention, Closing, Limits, Outbox};
 pub use sockets::{Entry, Sockets};
 pub use topic::{Hub, Membership, TopicKey};

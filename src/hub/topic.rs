@@ -8,10 +8,9 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use parking_lot::RwLock;
-use uuid::Uuid;
 
 use super::event::{Event, Frames, Kind};
-use super::member::Member;
+use super::member::{Member, StoredId};
 use crate::limits::Meter;
 
 /// Names a topic inside one tenant: public and private are unrelated namespaces (P-062, P-063).
@@ -44,7 +43,7 @@ struct Except {
     /// The member that sent it.
     sender: Option<u64>,
     /// Those who received this stored message by replay.
-    stored: Option<Uuid>,
+    stored: Option<StoredId>,
 }
 
 #[derive(Default)]
@@ -108,7 +107,7 @@ impl Hub {
     }
 
     /// Sends a stored message to every member of the topic that did not receive it by replay (P-168).
-    pub fn publish_stored(&self, key: &TopicKey, event: Event<'_>, id: Uuid) -> usize {
+    pub fn publish_stored(&self, key: &TopicKey, event: Event<'_>, id: StoredId) -> usize {
         let except = Except {
             sender: None,
             stored: Some(id),
@@ -268,9 +267,11 @@ impl Drop for Membership {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
-    use crate::hub::{Differences, Limits, Outbox};
+    use crate::hub::{Differences, Limits, Outbox, Seen};
+    use crate::postgres::Snapshot;
     use crate::protocol::Version;
     use bytes::Bytes;
+    use uuid::Uuid;
 
     fn key(private: bool) -> TopicKey {
         TopicKey {
@@ -351,12 +352,20 @@ mod tests {
         let member = member(Version::V2);
         member.hold();
         let _place = hub.join(key(true), Arc::clone(&member), || {});
-        let (old, new) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let stored = |number: u32| StoredId {
+            id: Uuid::from_u128(number.into()),
+            xid: number,
+        };
+        // Transactions below 5 are over when the replay looks; it finds the last of them only.
+        let (missed, old, new) = (stored(3), stored(4), stored(5));
+        hub.publish_stored(&key(true), EVENT, missed);
         hub.publish_stored(&key(true), EVENT, old);
         hub.publish_stored(&key(true), EVENT, new);
         assert_eq!(member.outbox.queued_bytes(), 0);
         let first = Bytes::from_static(b"reply and replay");
-        member.release(vec![first.clone()], vec![old]);
+        let snapshot = Snapshot::read("5:5:");
+        assert!(snapshot.is_some());
+        member.release(vec![first.clone()], Seen::new(vec![old.id], snapshot));
         let frames = queued(&member);
         assert_eq!(
             frames.len(),
@@ -365,6 +374,7 @@ mod tests {
         );
         assert_eq!(frames[0], first);
         // For the whole life of the channel.
+        assert_eq!(hub.publish_stored(&key(true), EVENT, missed), 0);
         assert_eq!(hub.publish_stored(&key(true), EVENT, old), 0);
         assert_eq!(hub.publish_stored(&key(true), EVENT, new), 1);
         assert_eq!(hub.publish(&key(true), EVENT, None), 1);

@@ -9,6 +9,9 @@ use parking_lot::Mutex;
 /// No limit, in the atomic.
 const NONE: u64 = u64::MAX;
 
+/// After this long without anything to count the window begins anew (protocol.md §7.2 item 3).
+const IDLE: Duration = Duration::from_secs(5 * 60);
+
 /// See the module.
 pub struct Meter {
     /// Per second.
@@ -20,12 +23,20 @@ pub struct Meter {
     /// Counted in all.
     total: AtomicU64,
     exceeded: AtomicBool,
-    /// Counts of the last ticks, the newest last.
-    window: Mutex<VecDeque<u64>>,
+    window: Mutex<Window>,
+}
+
+#[derive(Default)]
+struct Window {
+    /// Counts of the last ticks, the newest last; none at rest.
+    counts: VecDeque<u64>,
+    /// Ticks since something was counted.
+    idle: u32,
 }
 
 impl Meter {
-    /// A meter whose window holds one empty tick, as in the original.
+    /// A meter at rest. Its window begins with one empty tick when something is counted, as in the original, and is
+    /// dropped when nothing was counted for five minutes.
     pub fn new(limit: Option<u64>, tick: Duration, ticks: usize) -> Self {
         Self {
             limit: AtomicU64::new(limit.unwrap_or(NONE)),
@@ -34,7 +45,7 @@ impl Meter {
             current: AtomicU64::new(0),
             total: AtomicU64::new(0),
             exceeded: AtomicBool::new(false),
-            window: Mutex::new(VecDeque::from([0])),
+            window: Mutex::default(),
         }
     }
 
@@ -62,7 +73,7 @@ impl Meter {
     /// Another limit; the window begins anew.
     pub fn set_limit(&self, limit: Option<u64>) {
         self.limit.store(limit.unwrap_or(NONE), Ordering::Relaxed);
-        *self.window.lock() = VecDeque::from([0]);
+        *self.window.lock() = Window::default();
         self.current.store(0, Ordering::Relaxed);
         self.exceeded.store(false, Ordering::Relaxed);
     }
@@ -75,14 +86,17 @@ impl Meter {
     /// Per second, over the ticks of the window.
     pub fn average(&self) -> f64 {
         let window = self.window.lock();
-        let sum: u64 = window.iter().sum();
-        sum as f64 / (window.len().max(1) as f64 * self.tick.as_secs_f64())
+        let sum: u64 = window.counts.iter().sum();
+        sum as f64 / (window.counts.len().max(1) as f64 * self.tick.as_secs_f64())
     }
 
     /// How long until the average fits, if nothing more happens: at a tick, so up to one tick too much; `None` when it
     /// never will.
     pub fn lifted_in(&self, fits: impl Fn(f64) -> bool) -> Option<Duration> {
-        let mut window = self.window.lock().clone();
+        let mut window = self.window.lock().counts.clone();
+        if window.is_empty() {
+            window.push_back(0);
+        }
         window.push_back(self.current.load(Ordering::Relaxed));
         for ticks in 1..=self.ticks + 1 {
             while window.len() > self.ticks {
@@ -102,9 +116,19 @@ impl Meter {
         let count = self.current.swap(0, Ordering::Relaxed);
         {
             let mut window = self.window.lock();
-            window.push_back(count);
-            while window.len() > self.ticks {
-                window.pop_front();
+            window.idle = if count == 0 { window.idle + 1 } else { 0 };
+            if window.idle >= (IDLE.as_secs() / self.tick.as_secs().max(1)) as u32 {
+                window.counts = VecDeque::new();
+            }
+            if window.counts.is_empty() {
+                if count == 0 {
+                    return;
+                }
+                window.counts.push_back(0);
+            }
+            window.counts.push_back(count);
+            while window.counts.len() > self.ticks {
+                window.counts.pop_front();
             }
         }
         let limit = self.limit.load(Ordering::Relaxed);

@@ -10,6 +10,7 @@ pub mod migrate;
 pub mod partitions;
 mod quote;
 mod resolve;
+mod snapshot;
 mod tls;
 mod url;
 
@@ -19,5 +20,6 @@ pub use connect::{
 pub(crate) use quote::literal;
 pub use resolve::IpVersion;
 pub(crate) use resolve::reach;
+pub use snapshot::Snapshot;
 pub(crate) use tls::{connector as tls_connector, hint as tls_hint};
 pub use url::UrlError;

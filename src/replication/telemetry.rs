@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::error::Error;
 use super::event::{GapReason, LostReason};
+use crate::metrics_names as names;
 
 /// The same trouble is logged as often as this.
 const REPEAT: Duration = Duration::from_secs(60);
@@ -24,34 +25,12 @@ pub(super) struct Telemetry {
 
 impl Telemetry {
     pub(super) fn new(tenant: &str) -> Self {
-        metrics::describe_gauge!(
-            "dovetail_replication_live",
-            "1 while the stream of changes runs"
-        );
-        metrics::describe_gauge!(
-            "dovetail_replication_lag_bytes",
-            metrics::Unit::Bytes,
-            "Write-ahead log that is not confirmed yet"
-        );
-        metrics::describe_gauge!(
-            "dovetail_replication_last_message_seconds",
-            metrics::Unit::Seconds,
-            "Time since anything was heard from the walsender, as of the last status message"
-        );
-        metrics::describe_counter!(
-            "dovetail_replication_reconnects_total",
-            "Streams started after one was lost"
-        );
-        metrics::describe_counter!(
-            "dovetail_replication_gaps_total",
-            "Times commits may have been missed, by reason"
-        );
         let label = tenant.to_owned();
         Self {
-            live: metrics::gauge!("dovetail_replication_live", "tenant" => label.clone()),
-            lag: metrics::gauge!("dovetail_replication_lag_bytes", "tenant" => label.clone()),
-            silence: metrics::gauge!("dovetail_replication_last_message_seconds", "tenant" => label.clone()),
-            reconnects: metrics::counter!("dovetail_replication_reconnects_total", "tenant" => label.clone()),
+            live: metrics::gauge!(names::REPLICATION_LIVE, "tenant" => label.clone()),
+            lag: metrics::gauge!(names::REPLICATION_LAG, "tenant" => label.clone()),
+            silence: metrics::gauge!(names::REPLICATION_SILENCE, "tenant" => label.clone()),
+            reconnects: metrics::counter!(names::REPLICATION_RECONNECTS, "tenant" => label.clone()),
             heard: Mutex::new(Instant::now()),
             logged: Mutex::new(None),
             tenant: label,
@@ -106,7 +85,7 @@ impl Telemetry {
             ("tenant", self.tenant.clone()),
             ("reason", reason.as_str().to_owned()),
         ];
-        metrics::counter!("dovetail_replication_gaps_total", &labels).increment(1);
+        metrics::counter!(names::REPLICATION_GAPS, &labels).increment(1);
         tracing::warn!(
             tenant = self.tenant,
             reason = reason.as_str(),

@@ -13,7 +13,7 @@ use super::settle::{self, Settlement};
 use super::upgrade::unix_now;
 use crate::access::Subject;
 use crate::auth::Claims;
-use crate::hub::{Closing, Member, TopicKey};
+use crate::hub::{Closing, Member, Seen, TopicKey};
 use crate::presence::Departure;
 use crate::protocol::encode::{self, Status};
 use crate::protocol::join::{self, Join, TokenChoice};
@@ -396,14 +396,12 @@ impl Connection {
         let rights = settlement.rights;
         let hub = &self.tenant.hub;
         let enter = |first: Vec<bytes::Bytes>| match settlement.replay {
-            Some((membership, stored)) => {
+            Some((membership, replay)) => {
                 let mut first = first;
-                first.extend(
-                    stored
-                        .iter()
-                        .filter_map(|row| settle::replayed(&member, row)),
-                );
-                member.release(first, stored.iter().map(|row| row.id).collect());
+                let rows = &replay.rows;
+                first.extend(rows.iter().filter_map(|row| settle::replayed(&member, row)));
+                let ids = rows.iter().map(|row| row.id).collect();
+                member.release(first, Seen::new(ids, replay.snapshot));
                 membership
             }
             None => hub.join(key, Arc::clone(&member), || {

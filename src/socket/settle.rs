@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::access::{self, Rights, Stored, StoredBody, Subject};
+use crate::access::{self, Replay, Rights, Stored, StoredBody, Subject};
 use crate::auth::Claims;
 use crate::changes::{Changes, Entry, Prepared, Refused};
 use crate::hub::{Differences, Member, Membership, TopicKey};
@@ -40,7 +40,7 @@ pub(super) struct Settlement {
     /// Rights to read; none for a public channel.
     pub(super) rights: Option<Rights>,
     /// The place of a member that waits for its replay, and the stored messages.
-    pub(super) replay: Option<(Membership, Vec<Stored>)>,
+    pub(super) replay: Option<(Membership, Replay)>,
     /// The subscriptions, with whom they must be attached to.
     pub(super) prepared: Option<(Arc<Changes>, Result<Prepared, Refused>)>,
 }
@@ -131,6 +131,9 @@ pub(super) fn log(failure: &access::Failure, tenant: &Tenant) {
         backend.maintain_soon();
     }
     refused(&tenant.external_id, Place::Channel, failure.code());
+    if let access::Failure::Policy { code, .. } = failure {
+        tracing::debug!(sqlstate = code, "a policy raised an error");
+    }
 }
 
 /// `since` and `limit` of a replay; `None` when they are not valid (protocol.md §5.9).

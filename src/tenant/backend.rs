@@ -148,6 +148,12 @@ impl Listener for Ears {
     fn catalog_changed(&self) {
         self.changed.notify_one();
     }
+
+    fn delivered(&self, frames: u64) {
+        if let Some(tenant) = self.tenant.upgrade() {
+            tenant.meters.db_events.add(frames);
+        }
+    }
 }
 
 /// Makes every socket ask for its rights again when policies of `realtime.messages` changed.

@@ -11,6 +11,7 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Janitor;
+use crate::metrics_names::PARTITION_DAYS as DAYS_AHEAD;
 use crate::postgres::migrate::{Set, migrate};
 use crate::postgres::{ConnectOptions, connect, partitions};
 
@@ -23,9 +24,6 @@ const AT_LEAST: Duration = Duration::from_secs(12 * 60 * 60);
 const BREATH: Duration = Duration::from_secs(1);
 /// When something could not be made it is tried again this soon.
 const AFTER_WARNINGS: Duration = Duration::from_secs(60);
-
-/// Days from today on that have a partition for messages, without a gap; 0 means that today has none (an alarm).
-const DAYS_AHEAD: &str = "dovetail_message_partition_days";
 
 /// Migrates, then maintains partitions until `stop`; sooner than planned when `wake` says that one is missing;
 /// `prepared` learns of the first success. `tenant` names it in metrics and logs.

@@ -3,7 +3,7 @@
 use dovetail::access::{Access, Stored, StoredBody};
 use tokio_postgres::Client;
 
-use crate::access_support::{World, options, settings};
+use crate::access_support::{Replayed as _, World, options, settings};
 
 fn events(rows: &[Stored]) -> Vec<&str> {
     rows.iter().map(|row| row.event.as_str()).collect()
@@ -32,7 +32,7 @@ async fn g218_the_newest_private_broadcasts_of_the_topic_come_oldest_first() {
          values ('room', 'broadcast', 'future', '{}', true, now() at time zone 'utc' + interval '90 seconds')",
     )
     .await;
-    let rows = world.access.replay("room", 0, 3).await.unwrap();
+    let rows = world.access.replayed("room", 0, 3).await.unwrap();
     assert_eq!(events(&rows), ["e57", "e58", "e59"]);
     assert_eq!(rows[2].body, StoredBody::Json("{\"n\": 59}".into()));
     // Inclusive, and counted from the newest.
@@ -45,21 +45,24 @@ async fn g218_the_newest_private_broadcasts_of_the_topic_come_oldest_first() {
         .await
         .unwrap()
         .get(0);
-    let rows = world.access.replay("room", since, 25).await.unwrap();
+    let rows = world.access.replayed("room", since, 25).await.unwrap();
     assert_eq!(events(&rows), ["e57", "e58", "e59"]);
-    let rows = world.access.replay("room", since + 1, 25).await.unwrap();
+    let rows = world.access.replayed("room", since + 1, 25).await.unwrap();
     assert_eq!(events(&rows), ["e58", "e59"]);
     assert_eq!(
         world
             .access
-            .replay("room", i64::MIN, 25)
+            .replayed("room", i64::MIN, 25)
             .await
             .unwrap()
             .len(),
         25
     );
-    assert_eq!(world.access.replay("room", i64::MAX, 25).await, Ok(vec![]));
-    assert_eq!(world.access.replay("it's", 0, 25).await, Ok(vec![]));
+    assert_eq!(
+        world.access.replayed("room", i64::MAX, 25).await,
+        Ok(vec![])
+    );
+    assert_eq!(world.access.replayed("it's", 0, 25).await, Ok(vec![]));
 }
 
 #[tokio::test]
@@ -95,11 +98,11 @@ async fn messages_of_one_transaction_keep_their_order_whoever_inserted_them_and_
     }
     script.push_str("commit");
     world.sql.batch_execute(&script).await.unwrap();
-    let rows = world.access.replay("room", since, 1_000).await.unwrap();
+    let rows = world.access.replayed("room", since, 1_000).await.unwrap();
     let expected: Vec<String> = (0..60).map(|number| format!("e{number}")).collect();
     assert_eq!(events(&rows), expected);
     // The newest of them, if not all are wanted.
-    let rows = world.access.replay("room", since, 5).await.unwrap();
+    let rows = world.access.replayed("room", since, 5).await.unwrap();
     assert_eq!(events(&rows), expected[55..]);
     // One statement.
     world
@@ -109,7 +112,7 @@ async fn messages_of_one_transaction_keep_their_order_whoever_inserted_them_and_
         )
         .await
         .unwrap();
-    let rows = world.access.replay("series", since, 1_000).await.unwrap();
+    let rows = world.access.replayed("series", since, 1_000).await.unwrap();
     let expected: Vec<String> = (1..=100).map(|number| format!("s{number}")).collect();
     assert_eq!(events(&rows), expected);
 }
@@ -158,7 +161,7 @@ async fn a_restored_table_keeps_the_order_by_ids() {
         )
         .await
         .unwrap();
-    let rows = world.access.replay("room", since, 1_000).await.unwrap();
+    let rows = world.access.replayed("room", since, 1_000).await.unwrap();
     let expected: Vec<String> = (1..=50).map(|number| format!("e{number}")).collect();
     assert_eq!(events(&rows), expected);
 }
@@ -171,7 +174,7 @@ async fn binary_messages_are_bytes_and_a_schema_without_them_works() {
         .batch_execute("select realtime.send_binary('\\x00ff10', 'b', 'room'); select realtime.send('{\"id\": 1}', 'j', 'room')")
         .await
         .unwrap();
-    let rows = world.access.replay("room", 0, 25).await.unwrap();
+    let rows = world.access.replayed("room", 0, 25).await.unwrap();
     assert_eq!(events(&rows), ["b", "j"]);
     assert_eq!(rows[0].body, StoredBody::Binary(vec![0, 255, 16].into()));
     assert_eq!(rows[1].body, StoredBody::Json("{\"id\": 1}".into()));
@@ -185,7 +188,7 @@ async fn binary_messages_are_bytes_and_a_schema_without_them_works() {
         .await
         .unwrap();
     let old = Access::start(options(&world.database), settings());
-    let rows = old.replay("room", 0, 25).await.unwrap();
+    let rows = old.replayed("room", 0, 25).await.unwrap();
     assert_eq!(events(&rows), ["j"]);
     let alice = crate::access_support::user(crate::access_support::ALICE, "room");
     assert_eq!(

@@ -5,7 +5,7 @@ use serde_json::json;
 use dovetail::access::Failure;
 
 use crate::access_support::{
-    ALICE, BOB, BOTH, BROADCAST, NEITHER, PRESENCE, World, anon, subject, user,
+    ALICE, BOB, BOTH, BROADCAST, NEITHER, PRESENCE, Replayed as _, World, anon, subject, user,
 };
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn g229_a_token_that_names_no_role_never_reaches_the_database() {
     // What cannot be a text of Postgres does not get there either.
     let broken = user(ALICE, "nul\0l");
     assert!(world.access.read(&broken, true).await.unwrap_err().denies());
-    assert_eq!(world.access.replay("nul\0l", 0, 25).await, Ok(Vec::new()));
+    assert_eq!(world.access.replayed("nul\0l", 0, 25).await, Ok(Vec::new()));
     assert_eq!(world.access.totals().questions, 0);
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dovetail::access::{Access, Failure, Rights, Settings, Subject};
+use dovetail::access::{Access, Failure, Rights, Settings, Stored, Subject};
 use dovetail::auth::Claims;
 use dovetail::postgres::{ConnectOptions, TlsMode, partitions};
 use serde_json::{Value, json};
@@ -122,4 +122,28 @@ pub fn user(sub: &str, topic: &str) -> Subject {
 
 pub fn anon(topic: &str) -> Subject {
     subject(json!({ "role": "anon" }), topic)
+}
+
+/// Only the messages of a replay.
+pub trait Replayed {
+    async fn replayed(
+        &self,
+        topic: &str,
+        since_ms: i64,
+        limit: i64,
+    ) -> Result<Vec<Stored>, Failure>;
+}
+
+impl Replayed for Access {
+    async fn replayed(
+        &self,
+        topic: &str,
+        since_ms: i64,
+        limit: i64,
+    ) -> Result<Vec<Stored>, Failure> {
+        let replay = self.replay(topic, since_ms, limit).await?;
+        // What was found was seen, so nothing of it comes again.
+        assert!(replay.snapshot.is_some() || topic.contains('\0'));
+        Ok(replay.rows)
+    }
 }

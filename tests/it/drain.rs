@@ -48,7 +48,7 @@ fn unasked(client: &Client) -> Vec<Frame> {
 async fn p110_many_sockets_are_closed_in_batches_and_without_a_last_word() {
     let database = Cluster::shared().await.prepared().await;
     let settings = [
-        ("DRAIN_SECONDS", "3"),
+        ("DRAIN_SECONDS", "8"),
         ("TENANT_MAX_JOINS_PER_SECOND", "100000"),
     ];
     let mut server = Server::with(&database, &settings).await;

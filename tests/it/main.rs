@@ -36,6 +36,7 @@ mod leaks_order;
 mod leaks_private;
 mod leaks_revocation;
 mod logs;
+mod metrics;
 mod record_catalog;
 mod record_values;
 mod replication_decoding;

@@ -2,7 +2,7 @@
 // were there before (tests/it/fixtures/original_2_129.sql).
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { client, database, fresh, libraries, Seen, subscribed, user } from './support.mjs'
+import { anon, client, database, fresh, libraries, Seen, subscribed, url, user } from './support.mjs'
 
 const ann = '11111111-1111-1111-1111-111111111111'
 const bob = '22222222-2222-2222-2222-222222222222'
@@ -42,6 +42,20 @@ for (const library of libraries) {
       assert.deepEqual(his.items.map((e) => e.new.id), [second])
     })
 
+    test('REST without a word of authorization but the key reaches a channel', async (t) => {
+      const topic = fresh('rest')
+      const heard = new Seen()
+      const listener = (await client(t, library)).channel(topic).on('broadcast', { event: 'posted' }, heard.add)
+      await subscribed(listener)
+      const answer = await fetch(`${url}/realtime/v1/api/broadcast`, {
+        method: 'POST',
+        headers: { apikey: anon, 'content-type': 'application/json' },
+        body: JSON.stringify({ messages: [{ topic, event: 'posted', payload: { by: 'http' } }] }),
+      })
+      assert.equal(answer.status, 202, await answer.text())
+      assert.deepEqual((await heard.until(() => true)).payload, { by: 'http' })
+    })
+
     test('clients talk to each other', async (t) => {
       const topic = fresh('room')
       const heard = new Seen()
@@ -54,3 +68,23 @@ for (const library of libraries) {
     })
   })
 }
+
+// The old library knows no private channels.
+test('the policies of private channels let members in and nobody else, and what the database sends arrives', async (t) => {
+  const sql = await database(t)
+  const heard = new Seen()
+  const config = { config: { private: true } }
+  const room = (await client(t, libraries[0], { token: user(ann) })).channel('room:1', config)
+  for (const event of ['note', 'INSERT']) room.on('broadcast', { event }, heard.add)
+  await subscribed(room)
+  const text = fresh('text')
+  await sql.query(`select realtime.send(jsonb_build_object('text', $1::text), 'note', 'room:1')`, [text])
+  const note = await heard.until((m) => m.event === 'note' && m.payload.text === text, 'realtime.send')
+  assert.ok(note.payload.id)
+  await sql.query('insert into public.todos (task) values ($1)', [text])
+  const change = await heard.until((m) => m.event === 'INSERT' && m.payload.record.task === text, 'broadcast_changes')
+  assert.equal(change.payload.table, 'todos')
+
+  const outside = (await client(t, libraries[0], { token: user(bob) })).channel('room:1', config)
+  await assert.rejects(subscribed(outside), /CHANNEL_ERROR.*Unauthorized/)
+})

@@ -61,6 +61,7 @@ impl Ground {
                 ("SEED_SELF_HOST", "true"),
                 ("DB_ENC_KEY", "supabaserealtime"),
                 // The limits of the recorded server, and what it did with those who exceeded them.
+                ("METRICS_JWT_SECRET", support::token::SECRET),
                 ("TENANT_MAX_CONCURRENT_USERS", "200"),
                 ("TENANT_MAX_CHANNELS_PER_CLIENT", "100"),
                 ("TENANT_MAX_JOINS_PER_SECOND", "100"),

@@ -9,6 +9,7 @@ use super::batch::Message;
 use crate::access::{Failure, Rights, Subject};
 use crate::auth::Claims;
 use crate::hub::{Event, Kind, TopicKey};
+use crate::refusals::{Place, refused};
 use crate::tenant::Tenant;
 
 /// Questions about the topics of one request that may be under way at the same time.
@@ -118,14 +119,8 @@ async fn publish_all(tenant: &Tenant, messages: &[&Message<'_>]) {
 
 /// A check that could not be made. What Postgres said is left out: a policy's error may quote rows and claims.
 pub(super) fn log(tenant: &Tenant, failure: &Failure) {
-    let sqlstate = match failure {
-        Failure::Policy { code, .. } => code,
-        _ => "",
-    };
-    tracing::warn!(
-        code = failure.code(),
-        tenant = %tenant.external_id,
-        sqlstate,
-        "the right to broadcast could not be checked; nothing was sent"
-    );
+    refused(&tenant.external_id, Place::Request, failure.code());
+    if let Failure::Policy { code, .. } = failure {
+        tracing::debug!(sqlstate = code, "a policy raised an error");
+    }
 }

@@ -95,7 +95,10 @@ async fn batch_of(admitted: &Admitted, headers: &HeaderMap, upload: &mut Upload)
     };
     let tenant = Arc::clone(&admitted.tenant);
     let answer = tokio::spawn(async move { accept_batch(&tenant, &sender, &body).await });
-    answer.await.unwrap_or_else(|_| Err(crashed()))
+    match answer.await {
+        Ok(answer) => answer,
+        Err(_) => Err(answers::page(StatusCode::INTERNAL_SERVER_ERROR)),
+    }
 }
 
 async fn accept_batch(tenant: &Arc<Tenant>, sender: &Sender, body: &[u8]) -> Answer {
@@ -148,7 +151,10 @@ async fn single_of(
     let tenant = Arc::clone(&admitted.tenant);
     let answer =
         tokio::spawn(async move { accept_single(&tenant, &sender, &message, &body).await });
-    answer.await.unwrap_or_else(|_| Err(crashed()))
+    match answer.await {
+        Ok(answer) => answer,
+        Err(_) => Err(answers::page(StatusCode::INTERNAL_SERVER_ERROR)),
+    }
 }
 
 async fn accept_single(
@@ -234,10 +240,6 @@ fn cors(headers: &HeaderMap, mut response: Response) -> Response {
         );
     }
     response
-}
-
-fn crashed() -> Response {
-    answers::page(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 #[cfg(test)]

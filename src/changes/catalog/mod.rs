@@ -7,7 +7,6 @@
 mod link;
 mod load;
 mod policy;
-mod snapshot;
 mod table;
 mod view;
 
@@ -445,7 +444,7 @@ impl Catalog {
             Some(row) => row.try_get(0)?,
             None => "",
         };
-        let snapshot = snapshot::Snapshot::read(text);
+        let snapshot = crate::postgres::Snapshot::read(text);
         Ok(snapshot.is_some_and(|snapshot| xids.iter().all(|xid| snapshot.shows(*xid))))
     }
 

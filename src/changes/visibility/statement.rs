@@ -297,9 +297,14 @@ mod tests {
         #[test]
         fn a_literal_ends_where_it_should(text in ".*") {
             let quoted = literal(&text);
-            let inner = &quoted[1..quoted.len() - 1];
+            let (inner, escaped) = match quoted.strip_prefix(" E'") {
+                Some(rest) => (&rest[..rest.len() - 1], true),
+                None => (&quoted[1..quoted.len() - 1], false),
+            };
             prop_assert!(!inner.replace("''", "").contains('\''));
-            prop_assert_eq!(inner.replace("''", "'"), text);
+            prop_assert_eq!(escaped, text.contains('\\'));
+            prop_assert!(!inner.replace(r"\\", "").contains('\\'));
+            prop_assert_eq!(inner.replace("''", "'").replace(r"\\", r"\"), text);
         }
     }
 }

@@ -4,14 +4,15 @@
 //! older than the row that made us read, so questions wait until the transactions they are about are visible.
 
 /// A snapshot as `pg_current_snapshot()` writes it: `xmin:xmax:in progress`.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Snapshot {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
     xmax: u64,
     in_progress: Vec<u64>,
 }
 
 impl Snapshot {
-    pub(super) fn read(text: &str) -> Option<Self> {
+    /// `None` when it is no snapshot.
+    pub fn read(text: &str) -> Option<Self> {
         let mut parts = text.splitn(3, ':');
         let _xmin: u64 = parts.next()?.parse().ok()?;
         let xmax = parts.next()?.parse().ok()?;
@@ -25,7 +26,7 @@ impl Snapshot {
     }
 
     /// Is the transaction with these low 32 bits of its id over?
-    pub(super) fn shows(&self, xid: u32) -> bool {
+    pub fn shows(&self, xid: u32) -> bool {
         // The id is near the present one, before or after; ids are compared as Postgres does, modulo 2^32.
         let distance = xid.wrapping_sub(self.xmax as u32).cast_signed();
         let full = self.xmax.wrapping_add_signed(i64::from(distance));
