@@ -144,3 +144,38 @@ async fn known_tenants_are_served_while_the_metadata_are_away() {
     ground.change("known", json!({ "suspend": true })).await;
     assert_eq!(client.closed().await, 1012);
 }
+
+#[tokio::test]
+async fn many_who_ask_for_one_tenant_ask_the_metadata_once() {
+    let first = Ground::new().await;
+    first.tenant("crowd", &database().await).await;
+    // Another server that does not know the tenant yet.
+    let ground = Ground::on(first.metadata.clone(), &[]).await;
+    let mut sql = ground.metadata.connect().await;
+    let lock = sql.transaction().await.unwrap();
+    lock.batch_execute("lock table _realtime.tenants in access exclusive mode")
+        .await
+        .unwrap();
+    let crowd = (0..30).map(|_| async {
+        let client = ground.client("crowd", &anon("crowd")).await;
+        client.heartbeat().await;
+    });
+    let questions = async {
+        let watcher = ground.metadata.connect().await;
+        let waiting = "select count(*) from pg_stat_activity where datname = current_database()
+                       and application_name = 'supabase_mt_realtime' and wait_event_type = 'Lock'";
+        eventually("a question that waits", || async {
+            let count: i64 = watcher.query_one(waiting, &[]).await.unwrap().get(0);
+            (count > 0).then_some(())
+        })
+        .await;
+        // Everybody has knocked by now, or would have been there to see the row at once.
+        for _ in 0..20 {
+            let count: i64 = watcher.query_one(waiting, &[]).await.unwrap().get(0);
+            assert_eq!(count, 1);
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        lock.commit().await.unwrap();
+    };
+    let (_, ()) = tokio::join!(futures_util::future::join_all(crowd), questions);
+}
