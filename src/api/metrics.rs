@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use metrics::{counter, gauge};
@@ -19,6 +19,18 @@ pub(super) async fn handle(State(doors): State<Arc<Doors>>, headers: HeaderMap) 
     collect(&doors.doorway.directory.served());
     let body = doors.metrics.render();
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
+}
+
+/// The same for the nodes of one region, of which there is one or none here (protocol.md §8.8).
+pub(super) async fn of_region(
+    State(doors): State<Arc<Doors>>,
+    Path(region): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    if region == doors.region || !super::allowed(&doors.metrics_keys, &headers) {
+        return handle(State(doors), headers).await;
+    }
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], "").into_response()
 }
 
 /// What a tenant counts by itself: name by tenant, name of the sum over all, count so far.

@@ -69,6 +69,7 @@ pub fn router(doors: Doors) -> Router {
         .merge(tenants::routes())
         .nest("/realtime/v1", tenants::routes())
         .route("/metrics", get(metrics::handle))
+        .route("/metrics/{region}", get(metrics::of_region))
         .with_state(Arc::new(doors))
         .merge(sockets)
         .merge(channels)
