@@ -1,5 +1,5 @@
 //! What is refused: counted and logged under the original's error codes (protocol.md §1.4, §4), never more than a line a
-//! second for each code, so that a flood of refusals does not become a flood of lines.
+//! second for each code (and SQLSTATE), so that a flood of refusals does not become a flood of lines.
 //!
 //! A line holds code and tenant and nothing else: tokens, claims, topics and payloads are the client's. What the client is
 //! told stands in the answer it gets.
@@ -92,13 +92,22 @@ pub fn code_of(text: &str) -> &'static str {
 /// Counts a refusal, and logs it unless the same code was logged within a second. `code` is a code or a text that begins
 /// with one. `tenant` is empty where there is none.
 pub fn refused(tenant: &str, place: Place, code: &str) {
+    refused_because(tenant, place, code, None);
+}
+
+/// The same with the SQLSTATE of the error behind it: which error it was, without its words, which may repeat values.
+/// `dovetail doctor --as` shows those to who may see them.
+pub fn refused_because(tenant: &str, place: Place, code: &str, sqlstate: Option<&str>) {
     let code = code_of(code);
     if place != Place::Connect && place != Place::Request {
         let labels = [("tenant", tenant.to_owned()), ("code", code.to_owned())];
         metrics::counter!(CHANNEL_ERROR, &labels).increment(1);
         metrics::counter!(CHANNEL_GLOBAL_ERROR, "code" => code).increment(1);
     }
-    let Some(unlogged) = PACER.lock().pass(code, Instant::now()) else {
+    let Some(unlogged) = PACER
+        .lock()
+        .pass(code, sqlstate.unwrap_or_default(), Instant::now())
+    else {
         return;
     };
     let unlogged = Some(unlogged).filter(|count| *count > 0);
@@ -107,20 +116,28 @@ pub fn refused(tenant: &str, place: Place, code: &str) {
     if code == "InvalidJWTToken" {
         tracing::warn!(code, tenant, unlogged, "{place}");
     } else {
-        tracing::error!(code, tenant, unlogged, "{place}");
+        tracing::error!(code, tenant, sqlstate, unlogged, "{place}");
     }
 }
 
 static PACER: LazyLock<Mutex<Pacer>> = LazyLock::new(Mutex::default);
 
+/// Codes, with their SQLSTATEs, that are paced each for itself.
+const MAX_KINDS: usize = 256;
+
 /// When each code was logged last, and how often it was kept back since.
 #[derive(Default)]
-struct Pacer(HashMap<&'static str, (Instant, u64)>);
+struct Pacer(HashMap<(&'static str, String), (Instant, u64)>);
 
 impl Pacer {
     /// How many were kept back before, if this one is to be logged.
-    fn pass(&mut self, code: &'static str, now: Instant) -> Option<u64> {
-        match self.0.get_mut(code) {
+    fn pass(&mut self, code: &'static str, sqlstate: &str, now: Instant) -> Option<u64> {
+        // A policy may raise whatever SQLSTATE it likes: beyond so many they share their lines.
+        let sqlstate = match self.0.len() < MAX_KINDS {
+            true => sqlstate.to_owned(),
+            false => String::new(),
+        };
+        match self.0.get_mut(&(code, sqlstate.clone())) {
             Some((last, kept_back)) if now.duration_since(*last) < PACE => {
                 *kept_back += 1;
                 None
@@ -130,7 +147,7 @@ impl Pacer {
                 Some(std::mem::take(kept_back))
             }
             None => {
-                self.0.insert(code, (now, 0));
+                self.0.insert((code, sqlstate), (now, 0));
                 Some(0)
             }
         }
@@ -166,12 +183,13 @@ mod tests {
         let mut pacer = Pacer::default();
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
-        assert_eq!(pacer.pass("a", at(0)), Some(0));
+        assert_eq!(pacer.pass("a", "", at(0)), Some(0));
         for millis in 1..1000 {
-            assert_eq!(pacer.pass("a", at(millis)), None);
+            assert_eq!(pacer.pass("a", "", at(millis)), None);
         }
-        assert_eq!(pacer.pass("b", at(500)), Some(0));
-        assert_eq!(pacer.pass("a", at(1000)), Some(999));
-        assert_eq!(pacer.pass("a", at(2001)), Some(0));
+        assert_eq!(pacer.pass("b", "", at(500)), Some(0));
+        assert_eq!(pacer.pass("a", "", at(1000)), Some(999));
+        assert_eq!(pacer.pass("a", "", at(2001)), Some(0));
+        assert_eq!(pacer.pass("a", "22012", at(2001)), Some(0));
     }
 }

@@ -56,6 +56,15 @@ impl Failure {
         }
     }
 
+    /// The SQLSTATE of the error that a policy raised.
+    #[must_use]
+    pub fn sqlstate(&self) -> Option<&str> {
+        match self {
+            Self::Policy { code, .. } => Some(code.as_str()).filter(|code| !code.is_empty()),
+            _ => None,
+        }
+    }
+
     /// Whether it says that this subject has no access, rather than that nobody can tell.
     #[must_use]
     pub fn denies(&self) -> bool {

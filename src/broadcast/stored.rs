@@ -57,7 +57,8 @@ impl Stored {
     }
 
     /// Takes one committed change of `realtime.messages`; `limit` is the tenant's payload limit in bytes.
-    /// It waited when it was taken before: members from `newer` on came after it.
+    /// It waited when it was taken before: members that entered since [`Hub::entered`] was `newer` came
+    /// after it.
     pub fn take(&self, change: &Change, begin: &Begin, limit: usize, newer: Option<u64>) {
         let Row::Insert { new } = &change.row else {
             return;

@@ -89,22 +89,18 @@ pub struct Member {
     pub join_ref: Box<str>,
     /// The queue of its socket.
     pub outbox: Arc<Outbox>,
+    /// [`super::Hub::entered`] when it entered its topic.
+    pub(super) entered: AtomicU64,
     flags: AtomicU8,
     aside: OnceLock<Box<Mutex<Aside>>>,
 }
 
-/// The id of the next member.
-static NEXT: AtomicU64 = AtomicU64::new(1);
-
 impl Member {
-    /// Members that are made from now on have this id or a greater one.
-    pub fn next_id() -> u64 {
-        NEXT.load(Ordering::Relaxed)
-    }
-
     /// A member with a fresh id.
     pub fn new(topic: Arc<str>, version: Version, join_ref: &str, outbox: Arc<Outbox>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
+            entered: AtomicU64::new(0),
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             topic,
             version,

@@ -38,6 +38,8 @@ pub struct Hub {
     presence_events: Arc<Meter>,
     /// Stored messages to private topics that were published a moment ago.
     recent: Mutex<VecDeque<(Instant, TopicKey, StoredId)>>,
+    /// How many members have entered a topic.
+    entered: AtomicU64,
     /// How often private channels were suspended.
     suspensions: AtomicU64,
 }
@@ -55,7 +57,7 @@ struct Except {
     sender: Option<u64>,
     /// Those who received this stored message by replay.
     stored: Option<StoredId>,
-    /// Members with this id or a greater one.
+    /// Members that entered at this number or later.
     newer: Option<u64>,
 }
 
@@ -82,6 +84,7 @@ impl Hub {
             events,
             presence_events,
             recent: Mutex::default(),
+            entered: AtomicU64::new(0),
             suspensions: AtomicU64::new(0),
         }
     }
@@ -101,6 +104,8 @@ impl Hub {
                 continue;
             }
             before();
+            let entered = self.entered.fetch_add(1, Ordering::Relaxed);
+            member.entered.store(entered, Ordering::Relaxed);
             let slot = members.insert(member);
             drop(members);
             return Membership {
@@ -122,7 +127,7 @@ impl Hub {
     }
 
     /// Sends a stored message to every member of the topic that did not receive it by replay (P-168); `newer` leaves out
-    /// the members with this id or a greater one.
+    /// the members that entered since [`Hub::entered`] was that.
     pub fn publish_stored(
         &self,
         key: &TopicKey,
@@ -196,6 +201,11 @@ impl Hub {
         }
     }
 
+    /// How many members have entered a topic so far.
+    pub fn entered(&self) -> u64 {
+        self.entered.load(Ordering::Relaxed)
+    }
+
     /// The number of the last suspension.
     pub fn suspensions(&self) -> u64 {
         self.suspensions.load(Ordering::Acquire)
@@ -239,7 +249,9 @@ impl Topic {
         let mut reached = 0;
         for member in members.slots.iter().flatten() {
             if Some(member.id) == except.sender
-                || except.newer.is_some_and(|newer| member.id >= newer)
+                || except
+                    .newer
+                    .is_some_and(|newer| member.entered.load(Ordering::Relaxed) >= newer)
             {
                 continue;
             }

@@ -12,7 +12,7 @@ use crate::changes::{Changes, Entry, Prepared, Refused};
 use crate::hub::{Differences, Member, Membership, TopicKey};
 use crate::protocol::join::Binding;
 use crate::protocol::{Encoding, Version, encode};
-use crate::refusals::{Place, refused};
+use crate::refusals::{Place, refused_because};
 use crate::tenant::Tenant;
 
 /// The last millisecond of the year 9999: a later `since` is invalid (protocol.md §5.9).
@@ -145,7 +145,12 @@ pub(super) fn log(failure: &access::Failure, tenant: &Tenant) {
     {
         backend.maintain_soon();
     }
-    refused(&tenant.external_id, Place::Channel, failure.code());
+    refused_because(
+        &tenant.external_id,
+        Place::Channel,
+        failure.code(),
+        failure.sqlstate(),
+    );
     if let access::Failure::Policy { code, .. } = failure {
         tracing::debug!(sqlstate = code, "a policy raised an error");
     }

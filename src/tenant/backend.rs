@@ -11,7 +11,7 @@ use super::{Tenant, maintenance};
 use crate::access::Access;
 use crate::broadcast::Stored;
 use crate::changes::{Changes, Listener};
-use crate::hub::{Attention, Member};
+use crate::hub::Attention;
 use crate::pgoutput::Begin;
 use crate::replication::{self, Change, Watch};
 
@@ -148,7 +148,7 @@ struct Behind {
     open: usize,
     /// How many of them have been committed and can be looked at.
     ready: usize,
-    /// And the id of the first member that came after it.
+    /// With [`crate::hub::Hub::entered`] of when they came.
     waiting: Vec<(Change, Begin, u64)>,
 }
 
@@ -183,10 +183,11 @@ impl Listener for Ears {
         let mut behind = self.behind.lock();
         if behind.open == 0 {
             self.publish(change, begin, None);
-        } else if behind.waiting.len() < MAX_BEHIND {
-            behind
-                .waiting
-                .push((change.clone(), *begin, Member::next_id()));
+        } else if let Some(tenant) = self.tenant.upgrade()
+            && behind.waiting.len() < MAX_BEHIND
+        {
+            let newer = tenant.hub.entered();
+            behind.waiting.push((change.clone(), *begin, newer));
         } else {
             self.stored.give_up();
         }

@@ -108,7 +108,12 @@ async fn policy_errors_deny_and_are_logged_and_leave_other_topics_alone() {
             _ => "RlsPolicyError",
         };
         let log = server.log();
+        let line = match *code {
+            "57014" => format!("code=\"{name}\""),
+            _ => format!("sqlstate=\"{code}\""),
+        };
         assert!(log.contains(name), "{name} is not in the log:\n{log}");
+        assert!(log.contains(&line), "{line} is not in the log:\n{log}");
     }
     // Nobody of them hears anything, also not later.
     let service = Client::connect(&server, &SERVICE.token()).await;

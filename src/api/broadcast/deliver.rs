@@ -9,7 +9,7 @@ use super::batch::Message;
 use crate::access::{Failure, Rights, Subject};
 use crate::auth::Claims;
 use crate::hub::{Event, Kind, TopicKey};
-use crate::refusals::{Place, refused};
+use crate::refusals::{Place, refused_because};
 use crate::tenant::Tenant;
 
 /// Questions about the topics of one request that may be under way at the same time.
@@ -119,7 +119,12 @@ async fn publish_all(tenant: &Tenant, messages: &[&Message<'_>]) {
 
 /// A check that could not be made. What Postgres said is left out: a policy's error may quote rows and claims.
 pub(super) fn log(tenant: &Tenant, failure: &Failure) {
-    refused(&tenant.external_id, Place::Request, failure.code());
+    refused_because(
+        &tenant.external_id,
+        Place::Request,
+        failure.code(),
+        failure.sqlstate(),
+    );
     if let Failure::Policy { code, .. } = failure {
         tracing::debug!(sqlstate = code, "a policy raised an error");
     }
