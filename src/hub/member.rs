@@ -158,8 +158,9 @@ impl Member {
         self.let_go(&mut aside);
     }
 
-    /// Sends `first`, then what was kept except the stored messages that are `seen`, which it never receives again.
-    pub fn release(&self, first: Vec<Bytes>, seen: Seen) {
+    /// Sends `first`, then what was kept except the stored messages that are `seen`, which it never receives again; the
+    /// latter not before [`Member::resume`] if it was suspended since `suspension`, when its rights were asked for.
+    pub fn release(&self, first: Vec<Bytes>, seen: Seen, suspension: u64) {
         let Some(aside) = self.aside.get() else {
             for frame in first {
                 self.send(frame);
@@ -171,7 +172,9 @@ impl Member {
             self.send(frame);
         }
         aside.seen = seen;
-        self.let_go(&mut aside);
+        if aside.suspension <= suspension {
+            self.let_go(&mut aside);
+        }
     }
 
     fn let_go(&self, aside: &mut Aside) {

@@ -100,7 +100,7 @@ impl Connection {
         match self.check_join(&topic, message) {
             Ok(accepted) if !accepted.join.private && accepted.join.postgres_changes.is_empty() => {
                 request.accepted = Some(accepted);
-                let joining = Box::new(self.joining(ticket, request));
+                let joining = Box::new(Self::joining(ticket, request));
                 self.complete(topic, joining, Settlement::default());
                 return;
             }
@@ -110,17 +110,16 @@ impl Connection {
             }
             Err(refusal) => self.refuse_later(ticket, Arc::clone(&topic), refusal),
         }
-        let joining = self.joining(ticket, request);
+        let joining = Self::joining(ticket, request);
         self.channels
             .insert(topic, Slot::Joining(Box::new(joining)));
         self.channelless_since = None;
     }
 
-    fn joining(&self, ticket: u64, request: Request) -> Joining {
+    fn joining(ticket: u64, request: Request) -> Joining {
         Joining {
             ticket,
             request,
-            policies: self.policies,
             waiting: VecDeque::new(),
         }
     }
@@ -258,7 +257,7 @@ impl Connection {
                 topic,
                 outcome: Ok(settlement),
             } => {
-                if self.settle_again(&topic, ticket) {
+                if self.settle_again(&topic, ticket, &settlement) {
                     return;
                 }
                 if let Some(joining) = self.take_joining(&topic, ticket) {
@@ -320,20 +319,14 @@ impl Connection {
     }
 
     /// Rights that were found out before policies changed do not count: finds out again. `false` when they do count.
-    fn settle_again(&mut self, topic: &Arc<str>, ticket: u64) -> bool {
-        let Some(Slot::Joining(joining)) = self.channels.get_mut(topic) else {
-            return false;
-        };
-        if joining.ticket != ticket
-            || std::mem::replace(&mut joining.policies, self.policies) == self.policies
-        {
-            return false;
-        }
+    fn settle_again(&self, topic: &Arc<str>, ticket: u64, settlement: &Settlement) -> bool {
         let Some(Slot::Joining(joining)) = self.channels.get(topic) else {
             return false;
         };
+        let outdated =
+            settlement.rights.is_some() && settlement.suspension != self.tenant.hub.suspensions();
         match &joining.request.accepted {
-            Some(accepted) if accepted.join.private => {
+            Some(accepted) if outdated && joining.ticket == ticket => {
                 self.settle(ticket, Arc::clone(topic), accepted);
                 true
             }
@@ -411,10 +404,15 @@ impl Connection {
                 let rows = &replay.rows;
                 first.extend(rows.iter().filter_map(|row| settle::replayed(&member, row)));
                 let ids = rows.iter().map(|row| row.id).collect();
-                member.release(first, Seen::new(ids, replay.snapshot));
+                let seen = Seen::new(ids, replay.snapshot);
+                member.release(first, seen, settlement.suspension);
                 membership
             }
             None => hub.join(key, Arc::clone(&member), || {
+                // Policies that changed at this very moment: whoever told the members of the topic missed this one.
+                if rights.is_some() && hub.suspensions() != settlement.suspension {
+                    member.suspend(hub.suspensions());
+                }
                 for frame in first {
                     member.send(frame);
                 }

@@ -98,6 +98,8 @@ impl Tenant {
         }
         if old.database != new.database && self.release() {
             self.backend();
+            // Rights are those of the old database until each was asked for again.
+            self.hub.suspend_private();
             self.sockets.attend_all(Attention::DATABASE);
         }
         let must_reconnect = !Arc::ptr_eq(&old.keys, &new.keys)
