@@ -74,6 +74,9 @@ pub(super) async fn settle(tenant: Arc<Tenant>, task: Task) -> Result<Settlement
             }
             let (since, limit) =
                 window(params).ok_or("UnableToReplayMessages: Replay params are not valid")?;
+            // Before it enters the topic: what it may not read must not be kept for it either.
+            let differences = differences(task.presence, read);
+            task.member.set_rights(read.broadcast, differences);
             task.member.hold();
             let membership = tenant
                 .hub
