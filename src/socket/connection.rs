@@ -60,8 +60,6 @@ pub(super) enum Slot {
 pub(super) struct Joining {
     pub(super) ticket: u64,
     pub(super) request: super::joining::Request,
-    /// [`Connection::policies`] when it began to find out.
-    pub(super) policies: u64,
     /// Frames for this topic, in order: whether binary, and the bytes.
     pub(super) waiting: VecDeque<(bool, Bytes)>,
 }
@@ -78,8 +76,6 @@ pub(super) struct Connection {
     pub(super) channels: HashMap<Arc<str>, Slot, ahash::RandomState>,
     /// Next number for an attempt whose outcome comes through the mailbox.
     pub(super) next_ticket: u64,
-    /// How often policies have changed since the socket opened.
-    pub(super) policies: u64,
     /// Bytes waiting behind joins and questions.
     pub(super) waiting_bytes: usize,
     /// Joins whose error waits for its delay.
@@ -124,7 +120,6 @@ pub(super) async fn run(
         mailbox,
         channels: HashMap::default(),
         next_ticket: 1,
-        policies: 0,
         waiting_bytes: 0,
         failing_joins: 0,
         last_heard: Instant::now(),
@@ -295,7 +290,6 @@ impl Connection {
             self.resubscribe_all();
         }
         if attention.has(Attention::RIGHTS) || attention.has(Attention::DATABASE) {
-            self.policies += 1;
             self.ask_again_for_all();
         }
     }

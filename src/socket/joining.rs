@@ -120,7 +120,6 @@ impl Connection {
         Joining {
             ticket,
             request,
-            policies: self.policies,
             waiting: VecDeque::new(),
         }
     }
@@ -144,6 +143,9 @@ impl Connection {
 
     /// Finds out what the join has to wait for, elsewhere.
     fn settle(&self, ticket: u64, topic: Arc<str>, accepted: &Accepted) {
+        if accepted.join.private {
+            accepted.member.judge(self.tenant.hub.suspensions());
+        }
         let sub_topic = accepted.member.sub_topic();
         let task = settle::Task {
             subject: accepted.join.private.then(|| Subject {
@@ -320,20 +322,15 @@ impl Connection {
     }
 
     /// Rights that were found out before policies changed do not count: finds out again. `false` when they do count.
-    fn settle_again(&mut self, topic: &Arc<str>, ticket: u64) -> bool {
-        let Some(Slot::Joining(joining)) = self.channels.get_mut(topic) else {
-            return false;
-        };
-        if joining.ticket != ticket
-            || std::mem::replace(&mut joining.policies, self.policies) == self.policies
-        {
-            return false;
-        }
+    fn settle_again(&self, topic: &Arc<str>, ticket: u64) -> bool {
         let Some(Slot::Joining(joining)) = self.channels.get(topic) else {
             return false;
         };
+        if joining.ticket != ticket {
+            return false;
+        }
         match &joining.request.accepted {
-            Some(accepted) if accepted.join.private => {
+            Some(accepted) if accepted.member.judged() < self.tenant.hub.suspensions() => {
                 self.settle(ticket, Arc::clone(topic), accepted);
                 true
             }
@@ -457,7 +454,7 @@ impl Connection {
         if state_wanted && !too_many {
             presence_meter.add(1);
             self.tenant.presence.with_state(membership.key(), |state| {
-                member.push("presence_state", state.as_bytes());
+                member.presence_state(state.as_bytes());
             });
         }
         let settled = Settled {
