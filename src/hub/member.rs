@@ -167,6 +167,13 @@ impl Member {
         self.flags.fetch_or(ASIDE, Ordering::AcqRel);
     }
 
+    /// Whether something keeps what is published for it.
+    pub fn is_suspended(&self) -> bool {
+        self.aside
+            .get()
+            .is_some_and(|aside| aside.lock().held.is_some())
+    }
+
     /// Sends what was kept since [`Member::suspend`]. `suspension` is that of the moment at which rights were asked for.
     pub fn resume(&self, suspension: u64) {
         let Some(aside) = self.aside.get() else {

@@ -288,8 +288,9 @@ impl Connection {
                 member,
                 claims,
                 suspension,
+                presence,
                 read,
-            } => self.asked_again(&topic, member, &claims, suspension, read),
+            } => self.asked_again(&topic, member, &claims, suspension, presence, read),
             Notice::Replication {
                 topic,
                 member,
