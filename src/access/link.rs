@@ -17,10 +17,12 @@ use crate::postgres::{self, ConnectOptions, Snapshot};
 /// How long after all time limits an answer may still come before the connection counts as dead.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// A connection with its statements prepared.
+/// A connection whose session is set up.
 pub(super) struct Link {
     client: Client,
     driver: JoinHandle<()>,
+    /// `realtime.messages` has `binary_payload`.
+    with_binary: bool,
     /// Something was sent and not all of it answered.
     busy: bool,
 }
@@ -46,7 +48,7 @@ pub(super) struct Asked {
 }
 
 impl Link {
-    /// Connects and prepares. `limit` of one statement applies unless a question brings its own.
+    /// Connects and sets the session up. `limit` of one statement applies unless a question brings its own.
     pub(super) async fn open(options: &ConnectOptions, limit: Duration) -> Result<Self, Failure> {
         match Self::connect(options).await?.prepared(limit).await {
             // The database was there a moment ago: whoever ended this session has not stopped it.
@@ -65,26 +67,30 @@ impl Link {
         Ok(Self {
             client,
             driver,
+            with_binary: true,
             busy: false,
         })
     }
 
-    async fn prepared(self, limit: Duration) -> Result<Self, Failure> {
+    async fn prepared(mut self, limit: Duration) -> Result<Self, Failure> {
         let setup = async {
             self.client
                 .batch_execute(&statement::session(limit))
                 .await?;
-            let full = statement::prepare_replay(true);
+            let full = statement::columns(true);
             match self.client.batch_execute(&full).await {
                 Err(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN) => {
-                    let old = statement::prepare_replay(false);
-                    self.client.batch_execute(&old).await
+                    let old = statement::columns(false);
+                    self.client.batch_execute(&old).await.map(|()| false)
                 }
-                other => other,
+                other => other.map(|()| true),
             }
         };
         match timeout(limit + GRACE, setup).await {
-            Ok(Ok(())) => Ok(self),
+            Ok(Ok(with_binary)) => {
+                self.with_binary = with_binary;
+                Ok(self)
+            }
             Ok(Err(error)) if is_lost(&error) => Err(Failure::Unreachable(words(&error))),
             Ok(Err(error)) => Err(Failure::Other(format!(
                 "realtime.messages cannot be used: {}; run `dovetail doctor`",
@@ -131,7 +137,13 @@ impl Link {
                     topic,
                     since_ms,
                     limit: rows,
-                } => vec![statement::replay(topic, *since_ms, *rows, limit)],
+                } => vec![statement::replay(
+                    topic,
+                    *since_ms,
+                    *rows,
+                    self.with_binary,
+                    limit,
+                )],
                 Ask::Policies => vec![statement::policies(limit)],
                 Ask::Ping => vec![statement::ping(limit)],
             };

@@ -24,35 +24,22 @@ pub(super) const END: &str = "rollback";
 /// Leaves the transaction of the question before and opens the next.
 const NEXT: &str = "rollback and chain";
 
-/// What the messages below execute. The names are qualified; the search path stays the server's (postgres.md §5.2).
-const PREPARE: &str = "
-prepare dovetail_probe(uuid[], text, text[]) as
-  insert into realtime.messages (id, topic, extension, inserted_at, updated_at)
-  select p.id, $2, p.extension, pg_catalog.timezone('UTC', pg_catalog.now()), pg_catalog.timezone('UTC', pg_catalog.now())
-  from unnest($1, $3) as p(id, extension);
-prepare dovetail_read(uuid[]) as
-  select m.id from realtime.messages m where m.id operator(pg_catalog.=) any ($1);
-prepare dovetail_write(uuid, text, text) as
-  insert into realtime.messages (id, topic, extension, inserted_at, updated_at)
-  values ($1, $2, $3, pg_catalog.timezone('UTC', pg_catalog.now()), pg_catalog.timezone('UTC', pg_catalog.now()))";
-
 /// The snapshot comes with every row, and with one without anything when there is none. Newest rows first. Rows of one transaction share `inserted_at`. Among them the number of the command that inserted
 /// them decides, then (a restored table has one number for all) a time-ordered id as our `realtime.send` makes them, then
 /// the place in the table.
 const REPLAY: &str = "
-prepare dovetail_replay(text, bigint, bigint) as
   select r.id, r.event, r.payload, r.body, s.snapshot
   from (select pg_catalog.pg_current_snapshot()::text as snapshot) s
   left join lateral (
   select m.id, m.event, m.payload::text as payload, BINARY::text as body
   from realtime.messages m
-  where m.topic = $1 and m.extension = 'broadcast' and m.private is true
-    and m.inserted_at >= timestamp 'epoch' + $2 * interval '1 millisecond'
+  where m.topic = TOPIC and m.extension = 'broadcast' and m.private is true
+    and m.inserted_at >= timestamp 'epoch' + SINCE * interval '1 millisecond'
     and m.inserted_at < pg_catalog.timezone('UTC', pg_catalog.now()) + interval '1 minute'
     and m.event is not null and (m.payload is not null or BINARY is not null)
   order by m.inserted_at desc, m.cmin::text::bigint desc,
     case when pg_catalog.substr(m.id::text, 15, 1) = '7' then m.id end desc, m.ctid desc
-  limit $3) r on true";
+  limit LIMIT) r on true";
 
 /// A text that differs when something differs that decides about `realtime.messages`: its policies, row level security,
 /// owner and grants, those of the schema, and what roles inherit or bypass.
@@ -74,24 +61,50 @@ select pg_catalog.md5(pg_catalog.concat_ws('|',
   (select pg_catalog.string_agg(pg_catalog.concat_ws(',', m.roleid, m.member), ';' order by m.roleid, m.member)
    from pg_catalog.pg_auth_members m)))";
 
-/// Settings of a session, and the statements. `limit` of one statement applies unless a question brings its own.
+/// Settings of a session. `limit` of one statement applies unless a question brings its own.
+///
+/// Nothing is prepared: a policy's function could deallocate it, or prepare something else under its name, which the
+/// next question would execute as the server; and a plan that is kept remembers for others what a function said that is
+/// wrongly declared immutable.
 pub(super) fn session(limit: Duration) -> String {
     format!(
         "set standard_conforming_strings = on; set row_security = on; set jit = off; set bytea_output = 'hex'; \
          set client_min_messages = error; set idle_in_transaction_session_timeout = '60s'; set lock_timeout = 0; \
-         set statement_timeout = {};{PREPARE}",
+         set statement_timeout = {}",
         milliseconds(limit)
     )
 }
 
-/// The statement for replays. Old schemas have no `binary_payload`.
-pub(super) fn prepare_replay(with_binary: bool) -> String {
-    let binary = if with_binary {
-        "m.binary_payload"
-    } else {
-        "null::bytea"
-    };
-    REPLAY.replace("BINARY", binary)
+/// Fails when the table lacks what the questions need. Old schemas have no `binary_payload`.
+pub(super) fn columns(with_binary: bool) -> String {
+    let binary = binary(with_binary);
+    format!(
+        "select m.id, m.topic, m.extension, m.event, m.payload, m.private, m.inserted_at, m.updated_at, {binary} \
+         from realtime.messages m limit 0"
+    )
+}
+
+fn binary(there: bool) -> &'static str {
+    match there {
+        true => "m.binary_payload",
+        false => "null::bytea",
+    }
+}
+
+/// Puts rows into the table. The names are qualified; the search path stays the server's (postgres.md §5.2).
+fn insert(message: &mut String, topic: &str, rows: &[(Uuid, &str)]) {
+    message.push_str(
+        "; insert into realtime.messages (id, topic, extension, inserted_at, updated_at) values ",
+    );
+    let topic = literal(topic);
+    let now = "pg_catalog.timezone('UTC', pg_catalog.now())";
+    for (number, (id, extension)) in rows.iter().enumerate() {
+        let comma = if number > 0 { ", " } else { "" };
+        let _ = write!(
+            message,
+            "{comma}('{id}', {topic}, '{extension}', {now}, {now})"
+        );
+    }
 }
 
 /// May the subject read? Three statements follow [`before`]: probe rows, settings, the probe rows that it sees.
@@ -102,51 +115,55 @@ pub(super) fn read(
     limit: Option<Duration>,
 ) -> String {
     let mut message = next(limit);
-    let (ids, extensions) = match presence {
-        Some(presence) => (
-            format!("{{{broadcast},{presence}}}"),
-            "{broadcast,presence}",
-        ),
-        None => (format!("{{{broadcast}}}"), "{broadcast}"),
+    let rows = [
+        (broadcast, "broadcast"),
+        (presence.unwrap_or_default(), "presence"),
+    ];
+    let rows = if presence.is_some() {
+        &rows[..]
+    } else {
+        &rows[..1]
     };
+    insert(&mut message, &subject.topic, rows);
+    settings(&mut message, subject);
+    let ids: Vec<String> = rows.iter().map(|(id, _)| id.to_string()).collect();
     let _ = write!(
         message,
-        "; execute dovetail_probe('{ids}', {}, '{extensions}')",
-        literal(&subject.topic)
+        "; select m.id from realtime.messages m where m.id operator(pg_catalog.=) any ('{{{}}}'::pg_catalog.uuid[])",
+        ids.join(",")
     );
-    settings(&mut message, subject);
-    let _ = write!(message, "; execute dovetail_read('{ids}')");
     message
 }
 
 /// May the subject write? The first message asks for broadcast (settings, a savepoint, the row follow [`before`]), the
 /// second for presence (back to the savepoint, the row).
 pub(super) fn write(subject: &Subject, limit: Option<Duration>) -> [String; 2] {
-    let insert = |extension: &str| {
-        format!(
-            "; execute dovetail_write('{}', {}, '{extension}')",
-            Uuid::new_v4(),
-            literal(&subject.topic)
-        )
-    };
     let mut first = next(limit);
     settings(&mut first, subject);
     first.push_str("; savepoint dovetail");
-    first.push_str(&insert("broadcast"));
+    insert(&mut first, &subject.topic, &[(Uuid::new_v4(), "broadcast")]);
     let mut second = "rollback to savepoint dovetail".to_owned();
-    second.push_str(&insert("presence"));
+    insert(&mut second, &subject.topic, &[(Uuid::new_v4(), "presence")]);
     [first, second]
 }
 
 /// Stored messages, as the connection's own role.
-pub(super) fn replay(topic: &str, since_ms: i64, limit: i64, time: Option<Duration>) -> String {
+pub(super) fn replay(
+    topic: &str,
+    since_ms: i64,
+    limit: i64,
+    with_binary: bool,
+    time: Option<Duration>,
+) -> String {
     // Nothing is older than the year 1, and Postgres' range of time ends somewhere before that of the number.
     let since_ms = since_ms.clamp(-62_135_596_800_000, 253_402_300_799_999);
-    format!(
-        "{}; execute dovetail_replay({}, {since_ms}, {limit})",
-        next(time),
-        literal(topic)
-    )
+    // The topic last: it may contain any of these words.
+    let statement = REPLAY
+        .replace("BINARY", binary(with_binary))
+        .replace("SINCE", &since_ms.to_string())
+        .replace("LIMIT", &limit.to_string())
+        .replacen("TOPIC", &literal(topic), 1);
+    format!("{};{statement}", next(time))
 }
 
 /// What decides about `realtime.messages`, as one text.
@@ -222,14 +239,16 @@ mod tests {
         assert_eq!(
             read(&subject, id, None, None),
             format!(
-                "rollback and chain; execute dovetail_probe('{{{id}}}', 'it''s; drop table x --', '{{broadcast}}'); \
+                "rollback and chain; insert into realtime.messages (id, topic, extension, inserted_at, updated_at) values \
+                 ('{id}', 'it''s; drop table x --', 'broadcast', pg_catalog.timezone('UTC', pg_catalog.now()), \
+                 pg_catalog.timezone('UTC', pg_catalog.now())); \
                  select pg_catalog.set_config('role', 'o''role', true), \
                  pg_catalog.set_config('realtime.topic', 'it''s; drop table x --', true), \
                  pg_catalog.set_config('request.jwt.claims', '{{\"role\":\"o''role\",\"exp\":1,\"sub\":\"a''b\"}}', true), \
                  pg_catalog.set_config('request.jwt.claim.sub', 'a''b', true), \
                  pg_catalog.set_config('request.jwt.claim.role', 'o''role', true), \
                  pg_catalog.set_config('request.headers', '{{\"x-a\":\"''\"}}', true); \
-                 execute dovetail_read('{{{id}}}')"
+                 select m.id from realtime.messages m where m.id operator(pg_catalog.=) any ('{{{id}}}'::pg_catalog.uuid[])"
             )
         );
     }

@@ -91,6 +91,8 @@ pub struct Member {
     pub outbox: Arc<Outbox>,
     /// [`super::Hub::entered`] when it entered its topic.
     pub(super) entered: AtomicU64,
+    /// [`super::Hub::suspensions`] when its rights were asked for; the greatest number where nobody has to ask.
+    judged: AtomicU64,
     flags: AtomicU8,
     aside: OnceLock<Box<Mutex<Aside>>>,
 }
@@ -101,6 +103,7 @@ impl Member {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             entered: AtomicU64::new(0),
+            judged: AtomicU64::new(u64::MAX),
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             topic,
             version,
@@ -126,6 +129,24 @@ impl Member {
             });
     }
 
+    /// Its rights will be those of after this suspension ([`super::Hub::suspensions`]), which may be outdated when it enters
+    /// its topic: then it is suspended from the start.
+    pub fn judge(&self, suspension: u64) {
+        self.judged.store(suspension, Ordering::Release);
+    }
+
+    /// The suspension that its rights are those of after.
+    pub fn judged(&self) -> u64 {
+        self.judged.load(Ordering::Acquire)
+    }
+
+    /// It enters a topic after this suspension; what it was judged by must be as new.
+    pub(super) fn enter(&self, suspension: u64) {
+        if self.judged() < suspension {
+            self.suspend(suspension);
+        }
+    }
+
     /// Keeps what is published for it until [`Member::release`]. Before it enters a topic.
     pub fn hold(&self) {
         let aside = Aside {
@@ -146,6 +167,13 @@ impl Member {
         self.flags.fetch_or(ASIDE, Ordering::AcqRel);
     }
 
+    /// Whether something keeps what is published for it.
+    pub fn is_suspended(&self) -> bool {
+        self.aside
+            .get()
+            .is_some_and(|aside| aside.lock().held.is_some())
+    }
+
     /// Sends what was kept since [`Member::suspend`]. `suspension` is that of the moment at which rights were asked for.
     pub fn resume(&self, suspension: u64) {
         let Some(aside) = self.aside.get() else {
@@ -158,9 +186,15 @@ impl Member {
         self.let_go(&mut aside);
     }
 
+<<<<<<< HEAD
     /// Sends `first`, then what was kept except the stored messages that are `seen`, which it never receives again; the
     /// latter not before [`Member::resume`] if it was suspended since `suspension`, when its rights were asked for.
     pub fn release(&self, first: Vec<Bytes>, seen: Seen, suspension: u64) {
+=======
+    /// Sends `first`, then what was kept except the stored messages that are `seen`, which it never receives again. What a
+    /// suspension keeps that is newer than its rights stays until [`Member::resume`].
+    pub fn release(&self, first: Vec<Bytes>, seen: Seen) {
+>>>>>>> refs/heads/review
         let Some(aside) = self.aside.get() else {
             for frame in first {
                 self.send(frame);
@@ -172,7 +206,11 @@ impl Member {
             self.send(frame);
         }
         aside.seen = seen;
+<<<<<<< HEAD
         if aside.suspension <= suspension {
+=======
+        if aside.suspension <= self.judged() {
+>>>>>>> refs/heads/review
             self.let_go(&mut aside);
         }
     }
@@ -274,15 +312,16 @@ impl Member {
         self.outbox.push(frame);
     }
 
-    /// Queues a push of this channel; `payload` is a JSON object.
-    pub fn push(&self, event: &str, payload: &[u8]) -> bool {
-        self.send(encode::push(
+    /// Queues the state of presence, which is kept as the differences are.
+    pub fn presence_state(&self, payload: &[u8]) {
+        let frame = encode::push(
             self.version,
             &self.join_ref,
             &self.topic,
-            event,
+            "presence_state",
             payload,
-        ))
+        );
+        self.deliver_aside(None, frame);
     }
 
     /// Queues a `system` message (protocol.md §3.15).

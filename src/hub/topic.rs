@@ -104,6 +104,10 @@ impl Hub {
                 continue;
             }
             before();
+            if key.private {
+                // Whoever suspends counts first, and looks for members then: one of us sees the other.
+                member.enter(self.suspensions());
+            }
             let entered = self.entered.fetch_add(1, Ordering::Relaxed);
             member.entered.store(entered, Ordering::Relaxed);
             let slot = members.insert(member);
@@ -459,6 +463,38 @@ mod tests {
         assert_eq!(hub.publish_stored(&key(true), EVENT, old, None), 0);
         assert_eq!(hub.publish_stored(&key(true), EVENT, new, None), 1);
         assert_eq!(hub.publish(&key(true), EVENT, None), 1);
+    }
+
+    #[test]
+    fn whoever_enters_with_rights_of_before_a_suspension_waits_too() {
+        let hub = Arc::new(Hub::default());
+        let (old, replaying, new) = (
+            member(Version::V2),
+            member(Version::V2),
+            member(Version::V2),
+        );
+        old.judge(hub.suspensions());
+        replaying.judge(hub.suspensions());
+        replaying.hold();
+        let _replaying = hub.join(key(true), Arc::clone(&replaying), || {});
+        hub.suspend_private();
+        new.judge(hub.suspensions());
+        let _old = hub.join(key(true), Arc::clone(&old), || {
+            old.send(Bytes::from_static(b"reply"));
+        });
+        let _new = hub.join(key(true), Arc::clone(&new), || {});
+        old.presence_state(b"{}");
+        hub.publish(&key(true), EVENT, None);
+        replaying.release(vec![Bytes::from_static(b"reply")], Seen::default());
+        let counts = [&old, &replaying, &new].map(|member| queued(member).len());
+        assert_eq!(counts, [1, 1, 1], "two replies and one message");
+        for member in [&old, &replaying] {
+            member.resume(hub.suspensions() - 1);
+            assert_eq!(queued(member).len(), 0);
+            member.resume(hub.suspensions());
+        }
+        let counts = [&old, &replaying].map(|member| queued(member).len());
+        assert_eq!(counts, [2, 1]);
     }
 
     #[test]

@@ -143,6 +143,9 @@ impl Connection {
 
     /// Finds out what the join has to wait for, elsewhere.
     fn settle(&self, ticket: u64, topic: Arc<str>, accepted: &Accepted) {
+        if accepted.join.private {
+            accepted.member.judge(self.tenant.hub.suspensions());
+        }
         let sub_topic = accepted.member.sub_topic();
         let task = settle::Task {
             subject: accepted.join.private.then(|| Subject {
@@ -285,8 +288,9 @@ impl Connection {
                 member,
                 claims,
                 suspension,
+                presence,
                 read,
-            } => self.asked_again(&topic, member, &claims, suspension, read),
+            } => self.asked_again(&topic, member, &claims, suspension, presence, read),
             Notice::Replication {
                 topic,
                 member,
@@ -319,6 +323,7 @@ impl Connection {
     }
 
     /// Rights that were found out before policies changed do not count: finds out again. `false` when they do count.
+<<<<<<< HEAD
     fn settle_again(&self, topic: &Arc<str>, ticket: u64, settlement: &Settlement) -> bool {
         let Some(Slot::Joining(joining)) = self.channels.get(topic) else {
             return false;
@@ -327,6 +332,17 @@ impl Connection {
             settlement.rights.is_some() && settlement.suspension != self.tenant.hub.suspensions();
         match &joining.request.accepted {
             Some(accepted) if outdated && joining.ticket == ticket => {
+=======
+    fn settle_again(&self, topic: &Arc<str>, ticket: u64) -> bool {
+        let Some(Slot::Joining(joining)) = self.channels.get(topic) else {
+            return false;
+        };
+        if joining.ticket != ticket {
+            return false;
+        }
+        match &joining.request.accepted {
+            Some(accepted) if accepted.member.judged() < self.tenant.hub.suspensions() => {
+>>>>>>> refs/heads/review
                 self.settle(ticket, Arc::clone(topic), accepted);
                 true
             }
@@ -455,7 +471,7 @@ impl Connection {
         if state_wanted && !too_many {
             presence_meter.add(1);
             self.tenant.presence.with_state(membership.key(), |state| {
-                member.push("presence_state", state.as_bytes());
+                member.presence_state(state.as_bytes());
             });
         }
         let settled = Settled {

@@ -52,6 +52,8 @@ pub(super) enum Notice {
         claims: Arc<Claims>,
         /// [`crate::hub::Hub::suspensions`] when it was asked.
         suspension: u64,
+        /// It was asked for presence too.
+        presence: bool,
         /// The answer.
         read: Result<Rights, Failure>,
     },

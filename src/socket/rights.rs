@@ -18,11 +18,16 @@ use crate::access::{self, Failure, Rights, Subject};
 use crate::auth::Claims;
 use crate::protocol::encode::Status;
 
+/// About when rights are asked for again that nobody could tell and that a channel waits for.
+const SOON: Duration = Duration::from_secs(2);
+
 /// A question whose answer the frames of a channel wait for.
 pub(super) struct Pending {
     pub(super) ticket: u64,
     /// Frames in order; the first is the one that made us ask, unless a token did.
     pub(super) waiting: VecDeque<(bool, Bytes)>,
+    /// [`crate::hub::Hub::suspensions`] when it was asked.
+    suspension: u64,
     /// The token that takes effect with the answer.
     token: Option<(Box<str>, Arc<Claims>)>,
 }
@@ -53,7 +58,7 @@ impl Connection {
 
     /// A frame needs rights that are not known yet: asks, and lets it wait.
     pub(super) fn ask_for_frame(&mut self, topic: &str, binary: bool, frame: &[u8], read: bool) {
-        let ticket = self.ticket();
+        let (ticket, suspension) = (self.ticket(), self.tenant.hub.suspensions());
         let Some((name, Slot::Joined(channel))) = self.channels.get_key_value(topic) else {
             return;
         };
@@ -65,6 +70,7 @@ impl Connection {
             channel.pending = Some(Box::new(Pending {
                 ticket,
                 waiting: VecDeque::from([(binary, Bytes::copy_from_slice(frame))]),
+                suspension,
                 token: None,
             }));
         }
@@ -94,7 +100,7 @@ impl Connection {
 
     /// A new token of a private channel takes effect once its rights are known.
     pub(super) fn ask_for_token(&mut self, topic: &str, token: Box<str>, claims: Arc<Claims>) {
-        let ticket = self.ticket();
+        let (ticket, suspension) = (self.ticket(), self.tenant.hub.suspensions());
         let Some((name, Slot::Joined(channel))) = self.channels.get_key_value(topic) else {
             return;
         };
@@ -105,6 +111,7 @@ impl Connection {
             channel.pending = Some(Box::new(Pending {
                 ticket,
                 waiting: VecDeque::new(),
+                suspension,
                 token: Some((token, claims)),
             }));
         }
@@ -159,6 +166,7 @@ impl Connection {
                 member,
                 claims,
                 suspension,
+                presence,
                 read,
             });
         });
@@ -186,8 +194,27 @@ impl Connection {
             return;
         };
         let Pending {
-            mut waiting, token, ..
+            mut waiting,
+            suspension,
+            token,
+            ..
         } = *pending;
+        if suspension < self.tenant.hub.suspensions() {
+            // Policies have changed since: what was answered may be older.
+            match token {
+                Some((token, claims)) => {
+                    self.ask_for_token(topic, token, claims);
+                    if let Some(Slot::Joined(channel)) = self.channels.get_mut(topic)
+                        && let Some(pending) = &mut channel.pending
+                    {
+                        pending.waiting = waiting;
+                    }
+                }
+                // The first of them asks again.
+                None => self.resume(waiting),
+            }
+            return;
+        }
         if let Some((token, claims)) = token {
             self.token_answered(topic, token, claims, answers.read);
             self.resume(waiting);
@@ -277,6 +304,7 @@ impl Connection {
         member: u64,
         claims: &Arc<Claims>,
         suspension: u64,
+        presence: bool,
         read: Result<Rights, Failure>,
     ) {
         let sub_topic = topic.strip_prefix("realtime:").unwrap_or(topic);
@@ -292,6 +320,11 @@ impl Connection {
             self.ask_again(topic, Why::Changed);
             return;
         }
+        // The first track meanwhile: nobody asked whether it may see presence.
+        if channel.reads_presence.is_some() && !presence {
+            self.ask_again(topic, Why::Time);
+            return;
+        }
         let revoked = match read {
             Ok(read) if channel.loses(read) => true,
             Ok(read) => {
@@ -304,7 +337,11 @@ impl Connection {
             }
             Err(failure) => {
                 settle::log(&failure, &self.tenant);
-                failure.denies()
+                if !failure.denies() {
+                    self.ask_later(topic);
+                    return;
+                }
+                true
             }
         };
         if revoked {
@@ -313,6 +350,20 @@ impl Connection {
         } else if let Some(Slot::Joined(channel)) = self.channels.get(topic) {
             channel.member.resume(suspension);
         }
+    }
+
+    /// Nobody could tell what a channel may. Where policies have changed nothing comes until somebody can, so that is soon;
+    /// otherwise it keeps what it was granted until it is time.
+    fn ask_later(&mut self, topic: &str) {
+        let Some(Slot::Joined(channel)) = self.channels.get_mut(topic) else {
+            return;
+        };
+        if !channel.member.is_suspended() {
+            return;
+        }
+        channel.rights_at = next_asking(SOON);
+        let due = channel.due_at();
+        self.note_recheck(due);
     }
 }
 

@@ -4,6 +4,7 @@
 mod support;
 
 mod access_failures;
+mod access_hostile;
 mod access_load;
 mod access_policies;
 mod access_replay;
@@ -52,6 +53,7 @@ mod rest_openapi;
 mod rest_persons;
 mod rest_private;
 mod rest_support;
+mod rights_races;
 mod sql_doctor;
 mod sql_fixture;
 mod sql_functions;
