@@ -186,15 +186,9 @@ impl Member {
         self.let_go(&mut aside);
     }
 
-<<<<<<< HEAD
-    /// Sends `first`, then what was kept except the stored messages that are `seen`, which it never receives again; the
-    /// latter not before [`Member::resume`] if it was suspended since `suspension`, when its rights were asked for.
-    pub fn release(&self, first: Vec<Bytes>, seen: Seen, suspension: u64) {
-=======
     /// Sends `first`, then what was kept except the stored messages that are `seen`, which it never receives again. What a
     /// suspension keeps that is newer than its rights stays until [`Member::resume`].
     pub fn release(&self, first: Vec<Bytes>, seen: Seen) {
->>>>>>> refs/heads/review
         let Some(aside) = self.aside.get() else {
             for frame in first {
                 self.send(frame);
@@ -206,11 +200,7 @@ impl Member {
             self.send(frame);
         }
         aside.seen = seen;
-<<<<<<< HEAD
-        if aside.suspension <= suspension {
-=======
         if aside.suspension <= self.judged() {
->>>>>>> refs/heads/review
             self.let_go(&mut aside);
         }
     }

@@ -450,7 +450,7 @@ mod tests {
         let first = Bytes::from_static(b"reply and replay");
         let snapshot = Snapshot::read("5:5:");
         assert!(snapshot.is_some());
-        member.release(vec![first.clone()], Seen::new(vec![old.id], snapshot), 0);
+        member.release(vec![first.clone()], Seen::new(vec![old.id], snapshot));
         let frames = queued(&member);
         assert_eq!(
             frames.len(),

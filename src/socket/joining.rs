@@ -100,7 +100,7 @@ impl Connection {
         match self.check_join(&topic, message) {
             Ok(accepted) if !accepted.join.private && accepted.join.postgres_changes.is_empty() => {
                 request.accepted = Some(accepted);
-                let joining = Box::new(Self::joining(ticket, request));
+                let joining = Box::new(self.joining(ticket, request));
                 self.complete(topic, joining, Settlement::default());
                 return;
             }
@@ -110,13 +110,13 @@ impl Connection {
             }
             Err(refusal) => self.refuse_later(ticket, Arc::clone(&topic), refusal),
         }
-        let joining = Self::joining(ticket, request);
+        let joining = self.joining(ticket, request);
         self.channels
             .insert(topic, Slot::Joining(Box::new(joining)));
         self.channelless_since = None;
     }
 
-    fn joining(ticket: u64, request: Request) -> Joining {
+    fn joining(&self, ticket: u64, request: Request) -> Joining {
         Joining {
             ticket,
             request,
@@ -260,7 +260,7 @@ impl Connection {
                 topic,
                 outcome: Ok(settlement),
             } => {
-                if self.settle_again(&topic, ticket, &settlement) {
+                if self.settle_again(&topic, ticket) {
                     return;
                 }
                 if let Some(joining) = self.take_joining(&topic, ticket) {
@@ -323,16 +323,6 @@ impl Connection {
     }
 
     /// Rights that were found out before policies changed do not count: finds out again. `false` when they do count.
-<<<<<<< HEAD
-    fn settle_again(&self, topic: &Arc<str>, ticket: u64, settlement: &Settlement) -> bool {
-        let Some(Slot::Joining(joining)) = self.channels.get(topic) else {
-            return false;
-        };
-        let outdated =
-            settlement.rights.is_some() && settlement.suspension != self.tenant.hub.suspensions();
-        match &joining.request.accepted {
-            Some(accepted) if outdated && joining.ticket == ticket => {
-=======
     fn settle_again(&self, topic: &Arc<str>, ticket: u64) -> bool {
         let Some(Slot::Joining(joining)) = self.channels.get(topic) else {
             return false;
@@ -342,7 +332,6 @@ impl Connection {
         }
         match &joining.request.accepted {
             Some(accepted) if accepted.member.judged() < self.tenant.hub.suspensions() => {
->>>>>>> refs/heads/review
                 self.settle(ticket, Arc::clone(topic), accepted);
                 true
             }
@@ -420,15 +409,10 @@ impl Connection {
                 let rows = &replay.rows;
                 first.extend(rows.iter().filter_map(|row| settle::replayed(&member, row)));
                 let ids = rows.iter().map(|row| row.id).collect();
-                let seen = Seen::new(ids, replay.snapshot);
-                member.release(first, seen, settlement.suspension);
+                member.release(first, Seen::new(ids, replay.snapshot));
                 membership
             }
             None => hub.join(key, Arc::clone(&member), || {
-                // Policies that changed at this very moment: whoever told the members of the topic missed this one.
-                if rights.is_some() && hub.suspensions() != settlement.suspension {
-                    member.suspend(hub.suspensions());
-                }
                 for frame in first {
                     member.send(frame);
                 }

@@ -42,8 +42,6 @@ pub(super) struct Task {
 pub(super) struct Settlement {
     /// Rights to read; none for a public channel.
     pub(super) rights: Option<Rights>,
-    /// [`crate::hub::Hub::suspensions`] before they were asked for: with another number they may be those of before.
-    pub(super) suspension: u64,
     /// The place of a member that waits for its replay, and the stored messages.
     pub(super) replay: Option<(Membership, Replay)>,
     /// The subscriptions, with whom they must be attached to.
@@ -55,7 +53,6 @@ pub(super) async fn settle(tenant: Arc<Tenant>, task: Task) -> Result<Settlement
     let backend = tenant.backend();
     let mut rights = None;
     let mut replay = None;
-    let suspension = tenant.hub.suspensions();
     if let Some(subject) = &task.subject {
         backend.prepared().await;
         let read = backend
@@ -78,8 +75,8 @@ pub(super) async fn settle(tenant: Arc<Tenant>, task: Task) -> Result<Settlement
             let (since, limit) =
                 window(params).ok_or("UnableToReplayMessages: Replay params are not valid")?;
             // Before it enters the topic: what it may not read must not be kept for it either.
-            task.member
-                .set_rights(read.broadcast, differences(task.presence, read));
+            let differences = differences(task.presence, read);
+            task.member.set_rights(read.broadcast, differences);
             task.member.hold();
             let membership = tenant
                 .hub
@@ -118,7 +115,6 @@ pub(super) async fn settle(tenant: Arc<Tenant>, task: Task) -> Result<Settlement
     }
     Ok(Settlement {
         rights,
-        suspension,
         replay,
         prepared,
     })
