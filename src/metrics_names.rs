@@ -39,6 +39,14 @@ pub const CHANNEL_PRESENCE_EVENTS: &str = "realtime_channel_presence_events";
 pub const CHANNEL_DB_EVENTS: &str = "realtime_channel_db_events";
 /// Joins.
 pub const GLOBAL_JOINS: &str = "realtime_channel_global_joins";
+/// Bytes read from sockets, by tenant.
+pub const CHANNEL_INPUT_BYTES: &str = "realtime_channel_input_bytes";
+/// Bytes written to sockets, by tenant.
+pub const CHANNEL_OUTPUT_BYTES: &str = "realtime_channel_output_bytes";
+/// Bytes read from sockets.
+pub const GLOBAL_INPUT_BYTES: &str = "realtime_channel_global_input_bytes";
+/// Bytes written to sockets.
+pub const GLOBAL_OUTPUT_BYTES: &str = "realtime_channel_global_output_bytes";
 /// Broadcasts sent and delivered.
 pub const GLOBAL_EVENTS: &str = "realtime_channel_global_events";
 /// Presence messages.
@@ -135,6 +143,10 @@ pub const METRICS: &[Metric] = &[
     counter(CHANNEL_EVENTS, "Broadcasts, each one sent and each delivery"),
     counter(CHANNEL_PRESENCE_EVENTS, "Presence messages sent and received"),
     counter(CHANNEL_DB_EVENTS, "Changes of tables delivered"),
+    counter(CHANNEL_INPUT_BYTES, "Bytes read from sockets"),
+    counter(CHANNEL_OUTPUT_BYTES, "Bytes written to sockets"),
+    counter(GLOBAL_INPUT_BYTES, "Bytes read from sockets of all tenants"),
+    counter(GLOBAL_OUTPUT_BYTES, "Bytes written to sockets of all tenants"),
     counter(CHANNEL_ERROR, "Refused joins and errors of channels"),
     counter(GLOBAL_JOINS, "Joins of channels of all tenants"),
     counter(GLOBAL_EVENTS, "Broadcasts of all tenants, each one sent and each delivery"),

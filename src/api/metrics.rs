@@ -1,6 +1,7 @@
 //! `/metrics`: what each tenant has counted, put beside what the rest of the server counts by itself.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -34,7 +35,7 @@ pub(super) async fn of_region(
 }
 
 /// What a tenant counts by itself: name by tenant, name of the sum over all, count so far.
-fn totals(tenant: &Tenant) -> [(&'static str, &'static str, u64); 4] {
+fn totals(tenant: &Tenant) -> [(&'static str, &'static str, u64); 6] {
     let meters = &tenant.meters;
     [
         (
@@ -57,12 +58,22 @@ fn totals(tenant: &Tenant) -> [(&'static str, &'static str, u64); 4] {
             names::GLOBAL_DB_EVENTS,
             meters.db_events.total(),
         ),
+        (
+            names::CHANNEL_INPUT_BYTES,
+            names::GLOBAL_INPUT_BYTES,
+            meters.input_bytes.load(Ordering::Relaxed),
+        ),
+        (
+            names::CHANNEL_OUTPUT_BYTES,
+            names::GLOBAL_OUTPUT_BYTES,
+            meters.output_bytes.load(Ordering::Relaxed),
+        ),
     ]
 }
 
 fn collect(served: &[Arc<Tenant>]) {
     let (mut sockets, mut all_users, mut open) = (0, 0.0, 0);
-    let mut sums = [0; 4];
+    let mut sums = [0; 6];
     for tenant in served {
         let label = || tenant.external_id.to_string();
         sockets += tenant.sockets.count();

@@ -9,6 +9,7 @@ mod meter;
 pub use meter::Meter;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// Length of a tick of all meters but that of HTTP requests.
@@ -44,6 +45,10 @@ pub struct Meters {
     pub db_events: Arc<Meter>,
     /// HTTP requests to the tenant's endpoints (§7.4).
     pub requests: Arc<Meter>,
+    /// Bytes read from sockets; counted only.
+    pub input_bytes: AtomicU64,
+    /// Bytes written to sockets; counted only.
+    pub output_bytes: Arc<AtomicU64>,
 }
 
 impl Meters {
@@ -55,6 +60,8 @@ impl Meters {
             presence_events: Arc::new(Meter::new(rates.presence_events, TICK, TICKS)),
             db_events: Arc::new(Meter::new(None, TICK, TICKS)),
             requests: Arc::new(Meter::new(rates.events, REQUEST_TICK, REQUEST_TICKS)),
+            input_bytes: AtomicU64::new(0),
+            output_bytes: Arc::default(),
         }
     }
 

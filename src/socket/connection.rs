@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -110,6 +111,7 @@ pub(super) async fn run(
         writer,
         Arc::clone(&outbox),
         Arc::clone(&mailbox),
+        Arc::clone(&tenant.meters.output_bytes),
     ));
     let mut connection = Connection {
         tenant,
@@ -233,7 +235,10 @@ impl Connection {
         buffer.reserve(READ_BUFFER);
         match reader.try_read_buf(buffer) {
             Ok(0) => return Err(End::Gone),
-            Ok(_) => {}
+            Ok(length) => {
+                let input = &self.tenant.meters.input_bytes;
+                input.fetch_add(length as u64, Ordering::Relaxed);
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(_) => return Err(End::Gone),
         }

@@ -7,6 +7,7 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -27,9 +28,14 @@ const BATCH: usize = 64;
 /// Capacity that is kept between wake-ups.
 const KEEP_FRAMES: usize = 16;
 
-/// Writes until the outbox closes or the socket breaks, then tells the connection.
-pub(super) async fn run(mut socket: OwnedWriteHalf, outbox: Arc<Outbox>, mailbox: Arc<Mailbox>) {
-    let closing = match drain(&mut socket, &outbox).await {
+/// Writes until the outbox closes or the socket breaks, then tells the connection. Adds what it wrote to `bytes`.
+pub(super) async fn run(
+    mut socket: OwnedWriteHalf,
+    outbox: Arc<Outbox>,
+    mailbox: Arc<Mailbox>,
+    bytes: Arc<AtomicU64>,
+) {
+    let closing = match drain(&mut socket, &outbox, &bytes).await {
         Ok(closing) => closing,
         Err(_) => Closing::Gone,
     };
@@ -51,7 +57,11 @@ pub(super) async fn run(mut socket: OwnedWriteHalf, outbox: Arc<Outbox>, mailbox
 }
 
 /// Writes what is queued as it comes; returns the reason when the outbox closes.
-async fn drain(socket: &mut OwnedWriteHalf, outbox: &Outbox) -> io::Result<Closing> {
+async fn drain(
+    socket: &mut OwnedWriteHalf,
+    outbox: &Outbox,
+    bytes: &AtomicU64,
+) -> io::Result<Closing> {
     let mut frames: Vec<Bytes> = Vec::new();
     loop {
         let closing = poll_fn(|context| outbox.poll_take(context, &mut frames)).await;
@@ -59,11 +69,12 @@ async fn drain(socket: &mut OwnedWriteHalf, outbox: &Outbox) -> io::Result<Closi
             Some(closing @ (Closing::Overflow | Closing::Gone)) => return Ok(closing),
             Some(closing) => {
                 let _ =
-                    tokio::time::timeout(LAST_WRITE, write_all(socket, outbox, &mut frames)).await;
+                    tokio::time::timeout(LAST_WRITE, write_all(socket, outbox, &mut frames, bytes))
+                        .await;
                 return Ok(closing);
             }
             None => {
-                if let Some(closing) = write_all(socket, outbox, &mut frames).await? {
+                if let Some(closing) = write_all(socket, outbox, &mut frames, bytes).await? {
                     return Ok(closing);
                 }
             }
@@ -80,6 +91,7 @@ async fn write_all(
     socket: &mut OwnedWriteHalf,
     outbox: &Outbox,
     frames: &mut [Bytes],
+    bytes: &AtomicU64,
 ) -> io::Result<Option<Closing>> {
     let mut rest = frames;
     while !rest.is_empty() {
@@ -93,7 +105,10 @@ async fn write_all(
         .await?;
         match written {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => rest = advance(rest, written),
+            Ok(written) => {
+                bytes.fetch_add(written as u64, Ordering::Relaxed);
+                rest = advance(rest, written);
+            }
             Err(closing) => return Ok(Some(closing)),
         }
     }
