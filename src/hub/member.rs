@@ -167,6 +167,13 @@ impl Member {
         self.flags.fetch_or(ASIDE, Ordering::AcqRel);
     }
 
+    /// What its replay settled was about another database.
+    pub(super) fn forget_replay(&self) {
+        if let Some(aside) = self.aside.get() {
+            aside.lock().seen = Seen::default();
+        }
+    }
+
     /// Whether something keeps what is published for it.
     pub fn is_suspended(&self) -> bool {
         self.aside
