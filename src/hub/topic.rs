@@ -509,6 +509,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_for_a_member_is_no_more_than_its_outbox_takes() {
+        let hub = Arc::new(Hub::default());
+        let limits = Limits {
+            bytes: 1000,
+            frames: 100,
+        };
+        let outbox = Arc::new(Outbox::new(limits));
+        let kept = Arc::new(Member::new(
+            "realtime:room".into(),
+            Version::V2,
+            "\"1\"",
+            Arc::clone(&outbox),
+        ));
+        let _place = hub.join(key(true), Arc::clone(&kept), || {});
+        hub.suspend_private();
+        let payload = [b' '; 400];
+        let event = Event::Text {
+            kind: Kind::Broadcast,
+            payload: &payload,
+        };
+        let mut reached = 0;
+        while outbox.closing().is_none() {
+            reached += hub.publish(&key(true), event, None);
+        }
+        assert_eq!(reached, 2);
+        assert_eq!(outbox.closing(), Some(crate::hub::Closing::Overflow));
+    }
+
+    #[test]
     fn what_a_replay_settled_is_forgotten_with_its_database() {
         let hub = Arc::new(Hub::default());
         let member = member(Version::V2);
