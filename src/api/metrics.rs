@@ -14,7 +14,7 @@ use crate::tenant::Tenant;
 
 /// Prometheus' text format, for tokens of `METRICS_JWT_SECRET`; closed where that is not set.
 pub(super) async fn handle(State(doors): State<Arc<Doors>>, headers: HeaderMap) -> Response {
-    if !super::allowed(&doors.metrics_keys, &headers) {
+    if !super::operates(&doors.metrics_keys, &headers) {
         return StatusCode::FORBIDDEN.into_response();
     }
     collect(&doors.doorway.directory.served());
@@ -28,7 +28,7 @@ pub(super) async fn of_region(
     Path(region): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    if region == doors.region || !super::allowed(&doors.metrics_keys, &headers) {
+    if region == doors.region || !super::operates(&doors.metrics_keys, &headers) {
         return handle(State(doors), headers).await;
     }
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], "").into_response()

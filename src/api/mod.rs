@@ -47,7 +47,8 @@ pub struct Doors {
 
 /// Every route of the server.
 ///
-/// The socket is also routed under the gateway's public path, so that a client pointed at this binary alone finds it.
+/// What clients use is also routed under the gateway's public path, so that one pointed at this binary alone finds it;
+/// the tenant API is not, as the gateway forbids it there.
 pub fn router(doors: Doors) -> Router {
     let doorway = Arc::clone(&doors.doorway);
     let sockets = Router::new()
@@ -67,7 +68,6 @@ pub fn router(doors: Doors) -> Router {
         .merge(clients("/api"))
         .merge(clients("/realtime/v1/api"))
         .merge(tenants::routes())
-        .nest("/realtime/v1", tenants::routes())
         .route("/metrics", get(metrics::handle))
         .route("/metrics/{region}", get(metrics::of_region))
         .with_state(Arc::new(doors))
@@ -100,11 +100,17 @@ async fn readyz(State(doors): State<Arc<Doors>>) -> Response {
     }
 }
 
-/// The value must start with exactly `Bearer ` (P-225).
 fn allowed(keys: &ApiKeys, headers: &HeaderMap) -> bool {
-    headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .is_some_and(|token| keys.verify(token, socket::unix_now()).is_ok())
+    bearer(headers).is_some_and(|token| keys.verify(token, socket::unix_now()).is_ok())
+}
+
+/// The same for what is nobody's business among the clients.
+fn operates(keys: &ApiKeys, headers: &HeaderMap) -> bool {
+    bearer(headers).is_some_and(|token| keys.verify_operator(token, socket::unix_now()).is_ok())
+}
+
+/// The token; the value must start with exactly `Bearer ` (P-225).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    value.strip_prefix("Bearer ")
 }

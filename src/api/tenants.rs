@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Map, Value, json};
 
-use super::{Doors, allowed, json_response};
+use super::{Doors, allowed, json_response, operates};
 use crate::tenant::Tenant;
 use crate::tenants::{Many, NoTenant, StoreError, WriteError, Written, restart, shutdown};
 
@@ -29,10 +29,25 @@ pub(super) fn routes() -> Router<Arc<Doors>> {
         .route("/api/tenants/{id}/health", get(health))
 }
 
-/// Proof that the request may do what it asks for (P-225).
+/// Proof that the request may do what it asks for (P-225). Tokens of clients, which the same secret signs in a Supabase
+/// stack, may only ask for health.
 struct Admin;
 
 impl FromRequestParts<Arc<Doors>> for Admin {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, doors: &Arc<Doors>) -> Result<Self, StatusCode> {
+        match operates(&doors.api_keys, &parts.headers) {
+            true => Ok(Self),
+            false => Err(StatusCode::FORBIDDEN),
+        }
+    }
+}
+
+/// Proof that the request has any token of the API, also one of a client: the stack's health check sends the anon key.
+struct Known;
+
+impl FromRequestParts<Arc<Doors>> for Known {
     type Rejection = StatusCode;
 
     async fn from_request_parts(parts: &mut Parts, doors: &Arc<Doors>) -> Result<Self, StatusCode> {
@@ -170,7 +185,7 @@ async fn end(_: Admin, State(doors): State<Arc<Doors>>, Path(id): Path<String>) 
 }
 
 /// Health as the compose file asks for it (protocol.md §8.6, postgres.md §6.4).
-async fn health(_: Admin, State(doors): State<Arc<Doors>>, Path(id): Path<String>) -> Answer {
+async fn health(_: Known, State(doors): State<Arc<Doors>>, Path(id): Path<String>) -> Answer {
     let directory = &doors.doorway.directory;
     let tenant = directory.find(&id).await?;
     let opened = tenant.opened();

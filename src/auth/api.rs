@@ -57,13 +57,30 @@ impl ApiKeys {
     /// Checks a token (without `Bearer `). Every failure is the same 403 for the client. `now` is in
     /// seconds since 1970.
     pub fn verify(&self, token: &str, now: i64) -> Result<(), TokenError> {
+        self.verify_cleaned(&clean(token)?, now)
+    }
+
+    /// The same, for what clients may not do: in a Supabase stack the secret is also that of their tokens and of the
+    /// signed addresses of Storage, and neither may manage tenants. A token of an operator is one of `service_role` or
+    /// names no role.
+    pub fn verify_operator(&self, token: &str, now: i64) -> Result<(), TokenError> {
         let token = clean(token)?;
-        if self.blocked.contains(&Spelling::of(&token)?) {
+        self.verify_cleaned(&token, now)?;
+        let claims = split(&token)?.claims;
+        let trusted = claims.get("role").is_none_or(|role| role == "service_role");
+        match trusted && !claims.contains_key("url") {
+            true => Ok(()),
+            false => Err(TokenError::Unacceptable("the token is that of a client")),
+        }
+    }
+
+    fn verify_cleaned(&self, token: &str, now: i64) -> Result<(), TokenError> {
+        if self.blocked.contains(&Spelling::of(token)?) {
             return Err(TokenError::Unacceptable("the token is on the blocklist"));
         }
         let mut error = TokenError::NoKey { kid: None };
         for keys in &self.keys {
-            match keys.verify_any(&token, now) {
+            match keys.verify_any(token, now) {
                 Ok(()) => return Ok(()),
                 Err(refused) => error = refused,
             }
@@ -107,6 +124,28 @@ mod tests {
                 .is_err()
         );
         assert!(doors.verify("garbage", 5).is_err());
+    }
+
+    #[test]
+    fn tokens_of_clients_are_no_operators() {
+        let doors = doors(&["one"], &[]);
+        for (claims, operator) in [
+            (json!({}), true),
+            (json!({ "role": "service_role" }), true),
+            (json!({ "role": "anon" }), false),
+            (json!({ "role": "authenticated", "sub": "a" }), false),
+            (json!({ "role": "" }), false),
+            (json!({ "role": ["service_role"] }), false),
+            (json!({ "role": null }), false),
+            (json!({ "url": "bucket/a.png" }), false),
+        ] {
+            let token = token(b"one", claims.clone());
+            assert_eq!(doors.verify(&token, 5), Ok(()));
+            let verified = doors.verify_operator(&token, 5);
+            assert_eq!(verified.is_ok(), operator, "{claims}");
+        }
+        let forged = token(b"two", json!({}));
+        assert!(doors.verify_operator(&forged, 5).is_err());
     }
 
     #[test]

@@ -20,7 +20,8 @@ const OVER_LIMIT: u8 = 8;
 const ASIDE: u8 = 16;
 const ENDED: u8 = 32;
 
-/// Messages that are kept for one member at a time; with more its socket is closed as one that does not read.
+/// Messages that are kept for one member at a time, of no more bytes than its outbox takes; with more its socket is closed
+/// as one that does not read.
 const MAX_HELD: usize = 16_384;
 
 /// How a member takes part in presence (protocol.md §6.3).
@@ -39,6 +40,8 @@ pub enum Differences {
 struct Aside {
     /// Messages that came before the member was ready for them, in order.
     held: Option<Vec<(Option<StoredId>, Bytes)>>,
+    /// Their bytes.
+    bytes: usize,
     /// The suspension that keeps them; see [`Member::suspend`].
     suspension: u64,
     /// What the replay settled.
@@ -167,6 +170,13 @@ impl Member {
         self.flags.fetch_or(ASIDE, Ordering::AcqRel);
     }
 
+    /// What its replay settled was about another database.
+    pub(super) fn forget_replay(&self) {
+        if let Some(aside) = self.aside.get() {
+            aside.lock().seen = Seen::default();
+        }
+    }
+
     /// Whether something keeps what is published for it.
     pub fn is_suspended(&self) -> bool {
         self.aside
@@ -206,6 +216,7 @@ impl Member {
     }
 
     fn let_go(&self, aside: &mut Aside) {
+        aside.bytes = 0;
         for (id, frame) in aside.held.take().unwrap_or_default() {
             if id.is_none_or(|id| !aside.seen.has(id)) {
                 self.send(frame);
@@ -259,11 +270,14 @@ impl Member {
         let Some(aside) = self.aside.get() else {
             return self.send(frame);
         };
-        let mut aside = aside.lock();
+        let mut guard = aside.lock();
+        let aside = &mut *guard;
         if let Some(held) = &mut aside.held {
-            if held.len() >= MAX_HELD {
+            aside.bytes += frame.len();
+            if held.len() >= MAX_HELD || aside.bytes > self.outbox.max_bytes() {
                 // Rights that stay unknown for so long must not cost memory without bound.
-                held.clear();
+                *held = Vec::new();
+                aside.bytes = 0;
                 self.outbox.close(Closing::Overflow);
                 return false;
             }

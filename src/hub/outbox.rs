@@ -77,6 +77,11 @@ impl Outbox {
         }
     }
 
+    /// Bytes that may wait for its socket.
+    pub(super) fn max_bytes(&self) -> usize {
+        self.limits.bytes
+    }
+
     /// Queues a frame. `false` when the socket is closing or just overflowed; never blocks.
     pub fn push(&self, frame: Bytes) -> bool {
         self.push_while(frame, || true)

@@ -192,6 +192,17 @@ impl Hub {
     /// ([`Member::resume`]).
     pub fn suspend_private(&self) {
         let suspension = self.suspensions.fetch_add(1, Ordering::AcqRel) + 1;
+        self.each_private(|member| member.suspend(suspension));
+    }
+
+    /// The database is another one: nobody's rights count there, and the numbers of its transactions begin anew.
+    pub fn replace_database(&self) {
+        self.suspend_private();
+        self.recent.lock().clear();
+        self.each_private(Member::forget_replay);
+    }
+
+    fn each_private(&self, act: impl Fn(&Member)) {
         let topics: Vec<Arc<Topic>> = self
             .topics
             .iter()
@@ -200,7 +211,7 @@ impl Hub {
             .collect();
         for topic in topics {
             for member in topic.members.read().slots.iter().flatten() {
-                member.suspend(suspension);
+                act(member);
             }
         }
     }
@@ -495,6 +506,56 @@ mod tests {
         }
         let counts = [&old, &replaying].map(|member| queued(member).len());
         assert_eq!(counts, [2, 1]);
+    }
+
+    #[test]
+    fn what_is_kept_for_a_member_is_no_more_than_its_outbox_takes() {
+        let hub = Arc::new(Hub::default());
+        let limits = Limits {
+            bytes: 1000,
+            frames: 100,
+        };
+        let outbox = Arc::new(Outbox::new(limits));
+        let kept = Arc::new(Member::new(
+            "realtime:room".into(),
+            Version::V2,
+            "\"1\"",
+            Arc::clone(&outbox),
+        ));
+        let _place = hub.join(key(true), Arc::clone(&kept), || {});
+        hub.suspend_private();
+        let payload = [b' '; 400];
+        let event = Event::Text {
+            kind: Kind::Broadcast,
+            payload: &payload,
+        };
+        let mut reached = 0;
+        while outbox.closing().is_none() {
+            reached += hub.publish(&key(true), event, None);
+        }
+        assert_eq!(reached, 2);
+        assert_eq!(outbox.closing(), Some(crate::hub::Closing::Overflow));
+    }
+
+    #[test]
+    fn what_a_replay_settled_is_forgotten_with_its_database() {
+        let hub = Arc::new(Hub::default());
+        let member = member(Version::V2);
+        member.hold();
+        let _place = hub.join(key(true), Arc::clone(&member), || {});
+        let snapshot = Snapshot::read("1000:1000:");
+        member.release(Vec::new(), Seen::new(Vec::new(), snapshot));
+        let stored = StoredId {
+            id: Uuid::from_u128(1),
+            xid: 800,
+        };
+        assert_eq!(hub.publish_stored(&key(true), EVENT, stored, None), 0);
+        hub.replace_database();
+        assert_eq!(hub.recent(&key(true)), [] as [u32; 0]);
+        hub.publish_stored(&key(true), EVENT, stored, None);
+        assert_eq!(queued(&member).len(), 0, "nobody knows its rights there");
+        member.resume(hub.suspensions());
+        assert_eq!(queued(&member).len(), 1);
     }
 
     #[test]

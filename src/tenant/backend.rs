@@ -70,6 +70,7 @@ impl Backend {
             tenant: Arc::downgrade(tenant),
             changed: Arc::new(Notify::new()),
             behind: Mutex::default(),
+            stop: stop.clone(),
         });
         tokio::spawn(watch_policies(
             Arc::downgrade(tenant),
@@ -139,6 +140,7 @@ struct Ears {
     tenant: Weak<Tenant>,
     changed: Arc<Notify>,
     behind: Mutex<Behind>,
+    stop: CancellationToken,
 }
 
 /// Messages that were committed after DDL wait until it is known whether that took somebody's rights.
@@ -154,6 +156,10 @@ struct Behind {
 
 impl Ears {
     fn publish(&self, change: &Change, begin: &Begin, newer: Option<u64>) {
+        // What is still on its way from a database that was replaced is nobody's of the new one.
+        if self.stop.is_cancelled() {
+            return;
+        }
         if let Some(tenant) = self.tenant.upgrade() {
             let limit = tenant.settings().limits.payload_bytes;
             self.stored.take(change, begin, limit, newer);

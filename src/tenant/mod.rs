@@ -96,10 +96,13 @@ impl Tenant {
         if old.rates != new.rates {
             self.meters.set(new.rates);
         }
-        if old.database != new.database && self.release() {
-            self.backend();
-            // Rights are those of the old database until each was asked for again.
-            self.hub.suspend_private();
+        if old.database != new.database {
+            let opened = self.release();
+            // Before anything of the new database can be heard.
+            self.hub.replace_database();
+            if opened {
+                self.backend();
+            }
             self.sockets.attend_all(Attention::DATABASE);
         }
         let must_reconnect = !Arc::ptr_eq(&old.keys, &new.keys)

@@ -311,3 +311,35 @@ async fn the_tenant_of_the_environment_is_shown_and_cannot_be_written() {
         .await;
     }
 }
+
+#[tokio::test]
+async fn tokens_of_clients_see_health_and_manage_nothing() {
+    let database = Cluster::shared().await.prepared().await;
+    let server = Server::start(&database).await;
+    let ask = async |method: &str, path: &str, token: &str| {
+        let mut request = http::Request::get("localhost", path);
+        request.method = method.into();
+        request
+            .headers
+            .push(("authorization".into(), format!("Bearer {token}")));
+        let address = ("127.0.0.1", server.port());
+        http::exchange(address, &request).await.unwrap().status
+    };
+    let tenant = "/api/tenants/realtime-dev";
+    let address = mint(json!({ "url": "bucket/a.png" }));
+    for token in [token::anon(), token::user("ann"), address] {
+        assert_eq!(ask("GET", &format!("{tenant}/health"), &token).await, 200);
+        for (method, path) in [
+            ("GET", "/api/tenants".to_owned()),
+            ("GET", tenant.to_owned()),
+            ("DELETE", tenant.to_owned()),
+            ("POST", format!("{tenant}/reload")),
+            ("POST", format!("{tenant}/shutdown")),
+        ] {
+            assert_eq!(ask(method, &path, &token).await, 403, "{method} {path}");
+        }
+    }
+    assert_eq!(ask("GET", tenant, &token::service()).await, 200);
+    let public = ask("GET", "/realtime/v1/api/tenants", &token::service()).await;
+    assert_eq!(public, 404, "the gateway of the stack forbids it");
+}
