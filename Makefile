@@ -1,5 +1,5 @@
 # One line each. `make run` is all that a newcomer needs.
-.PHONY: run test check bench
+.PHONY: run test check lint-js bench
 
 run: ## a Postgres, the server, and what to paste into a browser or node
 	scripts/ensure postgres && cargo run --release -- dev
@@ -7,7 +7,10 @@ run: ## a Postgres, the server, and what to paste into a browser or node
 test: ## everything: units, sockets, transcripts, JavaScript and Python clients, the inspector in Chromium
 	scripts/ensure postgres node python chromium && cargo test --no-fail-fast
 
-check: ## format, lints, licences
+lint-js: ## the inspector and the tests in JavaScript
+	scripts/ensure node && npm ci --prefix tests/js --no-audit --no-fund && tests/js/node_modules/.bin/eslint --config tests/js/eslint.config.mjs clients/inspector 'tests/js/*.mjs'
+
+check: lint-js ## format, lints, licences
 	cargo fmt --check && cargo clippy --all-targets --locked -- -D warnings && scripts/ensure cargo-deny && cargo deny check bans licenses sources
 
 bench: ## benchmarks; see benches/README.md for load from outside

@@ -36,6 +36,7 @@ mod leaks_forged;
 mod leaks_order;
 mod leaks_private;
 mod leaks_revocation;
+mod limits;
 mod logs;
 mod metrics;
 mod record_catalog;
