@@ -88,6 +88,33 @@ async fn only_the_owner_and_who_bypasses_policies_see_a_row() {
 }
 
 #[tokio::test]
+async fn a_function_that_wrongly_says_it_is_immutable_still_judges_for_each_user() {
+    let world = World::new(&format!(
+        "create function me() returns uuid immutable language plpgsql as
+           $$ begin return (current_setting('request.jwt.claims', true)::json ->> 'sub')::uuid; end $$;
+         create table public.t (id int primary key, owner uuid, v text);
+         alter table t enable row level security;
+         create policy own on t for select to authenticated using (public.me() = owner);{OPEN}"
+    ))
+    .await;
+    let mut owner = watch(&world, &authenticated(1)).await;
+    // Often enough for Postgres to keep a plan.
+    for round in 0..12 {
+        let row = format!("insert into t values ({round}, '{}')", user(1));
+        world.run(&row).await;
+        let all = seen(&world, &mut [&mut owner]).await;
+        assert_eq!(all[0].len(), 1, "{round}");
+    }
+    let mut other = watch(&world, &authenticated(2)).await;
+    for round in 12..24 {
+        let row = format!("insert into t values ({round}, '{}')", user(1));
+        world.run(&row).await;
+        let all = seen(&world, &mut [&mut owner, &mut other]).await;
+        assert_eq!((all[0].len(), all[1].len()), (1, 0), "{round}");
+    }
+}
+
+#[tokio::test]
 async fn an_image_is_judged_not_the_row_as_it_is_later() {
     let world = World::new(&format!(
         "{OWNED}{OPEN} alter table t replica identity full;"

@@ -335,6 +335,8 @@ async fn next(shared: &Shared) -> Job {
     }
 }
 
+/// Plans are made for each question: one that is kept would remember for others what a function said that is wrongly
+/// declared immutable.
 async fn connect(shared: &Shared) -> Result<Link, crate::changes::catalog::Error> {
     let client = postgres::connect(&shared.options, "realtime_rls").await?;
     client
@@ -342,7 +344,7 @@ async fn connect(shared: &Shared) -> Result<Link, crate::changes::catalog::Error
             "set standard_conforming_strings = on; set default_transaction_read_only = on; set row_security = on; \
              set statement_timeout = {limit}; set lock_timeout = {limit}; set idle_in_transaction_session_timeout = {limit}; \
              set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; set bytea_output = 'hex'; set jit = off; \
-             set xmloption = 'content'; {PLANNING}",
+             set plan_cache_mode = force_custom_plan; set xmloption = 'content'; {PLANNING}",
             limit = shared.limit.as_millis()
         ))
         .await?;
