@@ -61,6 +61,8 @@ pub trait Listener: Send + Sync + 'static {
     fn catalog_changes(&self);
     /// DDL was committed, and other sessions see it.
     fn catalog_changed(&self);
+    /// The database is not the one it was: its transactions have other numbers.
+    fn replaced(&self);
     /// So many frames of a change were handed to channels.
     fn delivered(&self, frames: u64);
 }
@@ -69,6 +71,7 @@ impl Listener for () {
     fn message(&self, _: &replication::Change, _: &crate::pgoutput::Begin) {}
     fn catalog_changes(&self) {}
     fn catalog_changed(&self) {}
+    fn replaced(&self) {}
     fn delivered(&self, _: u64) {}
 }
 

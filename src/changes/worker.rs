@@ -276,6 +276,9 @@ impl Worker {
             }
             GapReason::MessageSkipped => "A change was too large to be read and was left out",
         };
+        if reason == GapReason::Failover {
+            self.listener.replaced();
+        }
         self.tell(Status::Error, message);
         if reason == GapReason::MessageSkipped {
             self.tell(Status::Ok, "Subscribed to PostgreSQL");

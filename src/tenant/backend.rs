@@ -208,6 +208,13 @@ impl Listener for Ears {
         self.changed.notify_one();
     }
 
+    fn replaced(&self) {
+        if let Some(tenant) = self.tenant.upgrade() {
+            tenant.hub.replace_database();
+            tenant.sockets.attend_all(Attention::RIGHTS);
+        }
+    }
+
     fn delivered(&self, frames: u64) {
         if let Some(tenant) = self.tenant.upgrade() {
             tenant.meters.db_events.add(frames);
