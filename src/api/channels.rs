@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 
-use super::json_response;
+use super::{gate, json_response};
 use crate::hub::TopicKey;
 use crate::socket;
 use crate::tenant::Tenant;
@@ -124,17 +124,9 @@ async fn present(
 
 /// The tenant of the request, if its token may look: one of `service_role`, verified with the keys of that tenant.
 async fn admitted(directory: &Directory, headers: &HeaderMap) -> Result<Arc<Tenant>, Response> {
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    let Ok(tenant) = directory.resolve(host).await else {
-        return Err(refuse(
-            StatusCode::UNAUTHORIZED,
-            "Tenant not found in database",
-        ));
-    };
+    let tenant = gate::tenant(directory, headers).await?;
     let settings = tenant.settings_now();
-    let claims = token(headers)
+    let claims = gate::token(headers)
         .and_then(|token| settings.keys.verify(token, socket::unix_now()).ok())
         .ok_or_else(|| refuse(StatusCode::UNAUTHORIZED, "Unauthorized"))?;
     if &*claims.role != ROLE {
@@ -145,21 +137,6 @@ async fn admitted(directory: &Directory, headers: &HeaderMap) -> Result<Arc<Tena
         return Err(refuse(StatusCode::FORBIDDEN, "Tenant is suspended"));
     }
     Ok(tenant)
-}
-
-/// The token of a request as the REST endpoints take it (protocol.md §5.6a): `Authorization: Bearer`, else `apikey`.
-/// An `Authorization` that is not a scheme and one word is no token at all.
-fn token(headers: &HeaderMap) -> Option<&str> {
-    if let Some(value) = headers.get(header::AUTHORIZATION) {
-        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-        if token.contains(' ') {
-            return None;
-        }
-        if scheme.eq_ignore_ascii_case("bearer") {
-            return Some(token);
-        }
-    }
-    headers.get("apikey")?.to_str().ok()
 }
 
 /// A topic of a list, ordered by name, public before private.

@@ -23,17 +23,15 @@ pub(super) struct Admitted {
     rate: (u64, u64),
 }
 
-/// Finds the tenant and counts the request, before anything is asked about who sent it (P-219).
-///
-/// The error is the whole answer.
-pub(super) async fn enter(
+/// The tenant that the request's host names; the error is the whole answer.
+pub(super) async fn tenant(
     directory: &Directory,
     headers: &HeaderMap,
-) -> Result<Admitted, Response> {
+) -> Result<Arc<Tenant>, Response> {
     let host = headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
-    let tenant = directory
+    directory
         .resolve(host)
         .await
         .map_err(|reason| match reason {
@@ -44,7 +42,17 @@ pub(super) async fn enter(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The database of the tenants cannot be read now",
             ),
-        })?;
+        })
+}
+
+/// Finds the tenant and counts the request, before anything is asked about who sent it (P-219).
+///
+/// The error is the whole answer.
+pub(super) async fn enter(
+    directory: &Directory,
+    headers: &HeaderMap,
+) -> Result<Admitted, Response> {
+    let tenant = tenant(directory, headers).await?;
     let requests = &tenant.meters.requests;
     requests.add(1);
     // Whole requests, as the original shows them.
@@ -124,7 +132,7 @@ pub(super) fn too_many(message: &str, until: Option<Duration>) -> Response {
 /// The token of a request: `Authorization` with the scheme `bearer` in any case or none at all (G-256), else `apikey`.
 ///
 /// A header that is there twice is refused rather than chosen from: whoever stands in front may have looked at the other.
-fn token(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn token(headers: &HeaderMap) -> Option<&str> {
     let only = |name: &HeaderName| {
         let mut values = headers.get_all(name).iter();
         let first = values.next()?;
