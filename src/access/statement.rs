@@ -24,9 +24,9 @@ pub(super) const END: &str = "rollback";
 /// Leaves the transaction of the question before and opens the next.
 const NEXT: &str = "rollback and chain";
 
-/// The snapshot comes with every row, and with one without anything when there is none. Newest rows first. Rows of one transaction share `inserted_at`. Among them the number of the command that inserted
-/// them decides, then (a restored table has one number for all) a time-ordered id as our `realtime.send` makes them, then
-/// the place in the table.
+/// The snapshot comes with every row, and with one without anything when there is none. Newest rows first. Rows of one
+/// transaction share `inserted_at`. Among them the number of the command that inserted them decides, then (a restored
+/// table has one number for all) a time-ordered id as our `realtime.send` makes them, then the place in the table.
 const REPLAY: &str = "
   select r.id, r.event, r.payload, r.body, s.snapshot
   from (select pg_catalog.pg_current_snapshot()::text as snapshot) s

@@ -1,8 +1,8 @@
 //! Topics, their members, and the outbox of one socket.
 //!
 //! Owns who is on which topic and how a message reaches them: encoded at most once per serializer, pushed to each
-//! member's outbox without waiting for anybody. Knows nothing of tokens or HTTP, and of Postgres only which transactions a replay has seen. Runs on whichever task
-//! publishes; takes only short locks and never holds one across an await.
+//! member's outbox without waiting for anybody. Knows nothing of tokens or HTTP, and of Postgres only which transactions
+//! a replay has seen. Runs on whichever task publishes; takes only short locks and never holds one across an await.
 
 mod event;
 mod member;

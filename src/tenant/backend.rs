@@ -13,7 +13,7 @@ use crate::broadcast::Stored;
 use crate::changes::{Changes, Listener};
 use crate::hub::Attention;
 use crate::pgoutput::Begin;
-use crate::replication::{self, Change, Watch};
+use crate::replication::{self, Change, Row, Watch};
 
 /// How long a join waits for the first look at schema and partitions. With the delay of a refused join it stays below the
 /// ten seconds that clients wait.
@@ -21,6 +21,8 @@ const PREPARING: Duration = Duration::from_secs(4);
 
 /// Messages that may wait behind DDL; more are not broadcast, only stored.
 const MAX_BEHIND: usize = 10_000;
+/// And so many bytes of them.
+const MAX_BEHIND_BYTES: usize = 32 << 20;
 
 /// See the module. Dropping it ends its tasks and connections.
 pub struct Backend {
@@ -152,6 +154,8 @@ struct Behind {
     ready: usize,
     /// With [`crate::hub::Hub::entered`] of when they came.
     waiting: Vec<(Change, Begin, u64)>,
+    /// Bytes of their rows.
+    bytes: usize,
 }
 
 impl Ears {
@@ -176,6 +180,7 @@ impl Ears {
         let mut behind = self.behind.lock();
         behind.open = behind.open.saturating_sub(count);
         if behind.open == 0 {
+            behind.bytes = 0;
             // Under the lock: what comes next must not overtake it.
             for (change, begin, newer) in std::mem::take(&mut behind.waiting) {
                 self.publish(&change, &begin, Some(newer));
@@ -186,12 +191,18 @@ impl Ears {
 
 impl Listener for Ears {
     fn message(&self, change: &Change, begin: &Begin) {
+        // Nothing else is a message.
+        let Row::Insert { new } = &change.row else {
+            return;
+        };
         let mut behind = self.behind.lock();
         if behind.open == 0 {
             self.publish(change, begin, None);
         } else if let Some(tenant) = self.tenant.upgrade()
             && behind.waiting.len() < MAX_BEHIND
+            && behind.bytes + new.size() <= MAX_BEHIND_BYTES
         {
+            behind.bytes += new.size();
             let newer = tenant.hub.entered();
             behind.waiting.push((change.clone(), *begin, newer));
         } else {
