@@ -7,7 +7,7 @@
 //! 2. One resource each: [`postgres`], [`replication`], [`hub`].
 //! 3. Capabilities: [`access`], [`broadcast`], [`presence`], [`changes`], and the [`doctor`]; [`tenant`] ties them
 //!    together, [`tenants`] knows which there are.
-//! 4. Doors: [`socket`], [`api`]; and [`app`], which builds everything from a [`config`].
+//! 4. Doors: [`socket`], [`api`], [`gateway`]; and [`app`], which builds everything from a [`config`].
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 #![cfg_attr(
@@ -24,6 +24,7 @@ pub mod broadcast;
 pub mod changes;
 pub mod config;
 pub mod doctor;
+pub mod gateway;
 pub mod hub;
 pub mod limits;
 pub mod metrics_names;

@@ -28,6 +28,9 @@ pub enum Set {
     /// `sql/realtime`: the schema `realtime` and what the server keeps in schema `dovetail`. Needs the roles of
     /// [`Set::Supabase`].
     Realtime,
+    /// `sql/embedded`: what the embedded Supabase surface stands on: users and sessions, buckets and objects. Needs the
+    /// roles of [`Set::Supabase`].
+    Embedded,
 }
 
 impl Set {
@@ -35,6 +38,7 @@ impl Set {
         match self {
             Self::Supabase => "supabase",
             Self::Realtime => "realtime",
+            Self::Embedded => "embedded",
         }
     }
 
@@ -42,6 +46,7 @@ impl Set {
         match self {
             Self::Supabase => files::SUPABASE,
             Self::Realtime => files::REALTIME,
+            Self::Embedded => files::EMBEDDED,
         }
     }
 }

@@ -70,6 +70,11 @@ pub(super) const SUPABASE: &[File] = &[
     ),
 ];
 
+pub(super) const EMBEDDED: &[File] = &[
+    file!(1, "embedded/001_auth.sql", Always, NOTHING_TO_CHECK),
+    file!(2, "embedded/002_storage.sql", Always, NOTHING_TO_CHECK),
+];
+
 pub(super) const REALTIME: &[File] = &[
     file!(1, "realtime/001_schema.sql", Behind, SCHEMA_IS_WHOLE),
     file!(2, "realtime/002_types.sql", Behind, SCHEMA_IS_WHOLE),
@@ -109,7 +114,11 @@ mod tests {
     #[test]
     fn every_file_below_sql_is_listed_once_under_its_own_number() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("sql");
-        for (folder, files) in [("supabase", SUPABASE), ("realtime", REALTIME)] {
+        for (folder, files) in [
+            ("supabase", SUPABASE),
+            ("realtime", REALTIME),
+            ("embedded", EMBEDDED),
+        ] {
             let mut there: Vec<String> = std::fs::read_dir(root.join(folder))
                 .unwrap()
                 .map(|entry| format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap()))

@@ -1,0 +1,133 @@
+//! A connection while a request has it: it goes back clean, or not at all.
+
+use deadpool::managed::Object;
+use tokio_postgres::{Row, Statement};
+
+use super::link::{Link, Links, RESET, Scene};
+use super::{Error, Params};
+
+/// See the module. Dropped before it was given back (an error, a client that went away), it is cleaned on a task of its
+/// own; meanwhile nobody else has it.
+pub(super) struct Lease {
+    link: Option<Object<Links>>,
+}
+
+impl Lease {
+    pub(super) fn new(link: Object<Links>) -> Self {
+        Self { link: Some(link) }
+    }
+
+    fn link(&self) -> &Link {
+        match &self.link {
+            Some(link) => link,
+            // Taken only by what consumes the lease.
+            None => unreachable!("a lease that was given back"),
+        }
+    }
+
+    /// A whole transaction.
+    pub(super) async fn once(
+        mut self,
+        scene: &Scene<'_>,
+        sql: &str,
+        params: &Params<'_>,
+    ) -> Result<Vec<Row>, Error> {
+        let role = scene.role();
+        if let Some(statement) = self.link().known(role, sql) {
+            let result = self.link().once(scene, &statement, params).await;
+            match &result {
+                Err(error) if is_stale(error) => self.link().forget(role, sql),
+                _ => {
+                    self.settled(&result);
+                    return result;
+                }
+            }
+            // Nothing was changed: the statement did not even begin.
+            tidy(self.link()).await?;
+        }
+        self.link().begin(scene).await?;
+        let statement = self.link().statement(role, sql).await?;
+        let rows = self.run(&statement, params).await?;
+        self.end("commit").await?;
+        Ok(rows)
+    }
+
+    /// After an error of Postgres itself the transaction is over and reset was asked for; otherwise the connection is
+    /// cleaned as if the request had been dropped.
+    fn settled(&mut self, result: &Result<Vec<Row>, Error>) {
+        if result.is_ok() {
+            // Dropping the object is giving it back.
+            drop(self.link.take());
+        }
+    }
+
+    pub(super) async fn begin(&self, scene: &Scene<'_>) -> Result<(), Error> {
+        self.link().begin(scene).await
+    }
+
+    pub(super) async fn query(
+        &self,
+        role: &str,
+        sql: &str,
+        params: &Params<'_>,
+    ) -> Result<Vec<Row>, Error> {
+        let statement = self.link().statement(role, sql).await?;
+        let rows = self.run(&statement, params).await;
+        if rows.as_ref().is_err_and(is_stale) {
+            self.link().forget(role, sql);
+        }
+        rows
+    }
+
+    async fn run(&self, statement: &Statement, params: &Params<'_>) -> Result<Vec<Row>, Error> {
+        Ok(self.link().client.query(statement, params).await?)
+    }
+
+    /// Ends the transaction by this word and gives the connection back.
+    pub(super) async fn end(mut self, word: &str) -> Result<(), Error> {
+        let (ended, reset) = {
+            let client = &self.link().client;
+            tokio::join!(biased; client.batch_execute(word), client.batch_execute(RESET))
+        };
+        reset?;
+        drop(self.link.take());
+        Ok(ended?)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(link) = self.link.take() else { return };
+        if link.client.is_closed() {
+            drop(Object::take(link));
+            return;
+        }
+        tokio::spawn(async move {
+            if tidy(&link).await.is_err() {
+                drop(Object::take(link));
+            }
+        });
+    }
+}
+
+async fn tidy(link: &Link) -> Result<(), Error> {
+    let (rolled_back, reset) = tokio::join!(
+        biased;
+        link.client.batch_execute("rollback"),
+        link.client.batch_execute(RESET),
+    );
+    rolled_back?;
+    Ok(reset?)
+}
+
+/// A prepared statement whose meaning DDL has changed (`cached plan must not change result type`), or that somebody has
+/// deallocated.
+fn is_stale(error: &Error) -> bool {
+    match error {
+        Error::Postgres(error) => error.as_db_error().is_some_and(|db| {
+            matches!(db.code().code(), "26000")
+                || (db.code().code() == "0A000" && db.message().contains("cached plan"))
+        }),
+        _ => false,
+    }
+}

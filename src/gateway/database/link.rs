@@ -1,0 +1,201 @@
+//! One connection: its session, its prepared statements, and what sets a scene for a caller.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
+use lru::LruCache;
+use parking_lot::Mutex;
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, Row, Statement};
+
+use super::{Access, Error, Params};
+use crate::gateway::caller::{Caller, Facts};
+use crate::postgres::{ConnectOptions, connect_driven};
+
+/// Statements one connection keeps prepared; the one that was not used for longest goes first.
+const STATEMENTS: NonZeroUsize = match NonZeroUsize::new(256) {
+    Some(number) => number,
+    None => NonZeroUsize::MIN,
+};
+
+/// Sets everything a statement may read about the caller, for the transaction only.
+const SET_SCENE: &str = "select pg_catalog.set_config('role', $1, true), \
+    pg_catalog.set_config('request.jwt.claims', $2, true), pg_catalog.set_config('request.method', $3, true), \
+    pg_catalog.set_config('request.path', $4, true), pg_catalog.set_config('request.headers', $5, true), \
+    pg_catalog.set_config('request.cookies', $6, true), pg_catalog.set_config('search_path', $7, true)";
+
+/// Takes back whatever a function may have done to the session. Not `DISCARD ALL`: it would also forget the prepared
+/// statements. The first undoes a role, the second every setting; what was given at the start of the session stays.
+pub(super) const RESET: &str = "reset session authorization; reset all; discard temp; discard sequences; close all; \
+    unlisten *; select pg_catalog.pg_advisory_unlock_all()";
+
+/// Makes connections for the pool.
+pub(super) struct Links {
+    login: ConnectOptions,
+    statement_timeout: String,
+}
+
+impl Links {
+    pub(super) fn new(login: ConnectOptions, statement_timeout: Duration) -> Self {
+        Self {
+            login,
+            statement_timeout: statement_timeout.as_millis().to_string(),
+        }
+    }
+}
+
+impl Manager for Links {
+    type Type = Link;
+    type Error = crate::postgres::Error;
+
+    async fn create(&self) -> Result<Link, Self::Error> {
+        let settings = [
+            ("statement_timeout", self.statement_timeout.as_str()),
+            ("idle_in_transaction_session_timeout", "60s"),
+            ("plan_cache_mode", "force_custom_plan"),
+        ];
+        let (client, driver) = connect_driven(&self.login, "dovetail_surface", &settings).await?;
+        Ok(Link {
+            client,
+            driver,
+            set_scene: tokio::sync::OnceCell::new(),
+            statements: Mutex::new(LruCache::new(STATEMENTS)),
+        })
+    }
+
+    async fn recycle(&self, link: &mut Link, _: &Metrics) -> RecycleResult<Self::Error> {
+        match link.client.is_closed() {
+            true => Err(RecycleError::message("closed")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// What a transaction is opened with.
+pub(super) struct Scene<'a> {
+    who: &'a Caller,
+    facts: &'a Facts,
+    begin: &'static str,
+    search_path: &'a str,
+}
+
+impl<'a> Scene<'a> {
+    pub(super) fn new(
+        who: &'a Caller,
+        facts: &'a Facts,
+        access: Access,
+        search_path: &'a str,
+    ) -> Self {
+        Self {
+            who,
+            facts,
+            begin: match access {
+                Access::Read => "begin isolation level read committed read only",
+                Access::Write => "begin isolation level read committed read write",
+            },
+            search_path,
+        }
+    }
+
+    pub(super) fn role(&self) -> &str {
+        &self.who.role
+    }
+}
+
+/// See the module.
+pub(super) struct Link {
+    pub(super) client: Client,
+    driver: JoinHandle<()>,
+    set_scene: tokio::sync::OnceCell<Statement>,
+    /// By role and text.
+    statements: Mutex<LruCache<(String, String), Statement>>,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // Closes the socket at once, whatever was not answered yet.
+        self.driver.abort();
+    }
+}
+
+impl Link {
+    /// Opens a transaction under the scene's role.
+    pub(super) async fn begin(&self, scene: &Scene<'_>) -> Result<(), Error> {
+        let set = self.set_scene().await?;
+        let (begun, set) = tokio::join!(
+            biased;
+            self.client.batch_execute(scene.begin),
+            self.set(&set, scene),
+        );
+        begun?;
+        set
+    }
+
+    /// A whole transaction at once; the last word is commit, which rolls back what failed.
+    pub(super) async fn once(
+        &self,
+        scene: &Scene<'_>,
+        statement: &Statement,
+        params: &Params<'_>,
+    ) -> Result<Vec<Row>, Error> {
+        let set = self.set_scene().await?;
+        let (begun, set, rows, committed, reset) = tokio::join!(
+            biased;
+            self.client.batch_execute(scene.begin),
+            self.set(&set, scene),
+            self.client.query(statement, params),
+            self.client.batch_execute("commit"),
+            self.client.batch_execute(RESET),
+        );
+        begun?;
+        set?;
+        let rows = rows?;
+        committed?;
+        reset?;
+        Ok(rows)
+    }
+
+    async fn set_scene(&self) -> Result<Statement, Error> {
+        let prepare = || self.client.prepare(SET_SCENE);
+        Ok(self.set_scene.get_or_try_init(prepare).await?.clone())
+    }
+
+    async fn set(&self, statement: &Statement, scene: &Scene<'_>) -> Result<(), Error> {
+        let method = scene.facts.method.as_str();
+        let params: [&(dyn tokio_postgres::types::ToSql + Sync); 7] = [
+            &&*scene.who.role,
+            &&*scene.who.claims_json,
+            &method,
+            &scene.facts.path,
+            &scene.facts.headers_json,
+            &scene.facts.cookies_json,
+            &scene.search_path,
+        ];
+        let set = self.client.query(statement, &params).await;
+        set.map(drop).map_err(Error::Role)
+    }
+
+    /// The statement if it is prepared for the role.
+    pub(super) fn known(&self, role: &str, sql: &str) -> Option<Statement> {
+        let key = (role.to_owned(), sql.to_owned());
+        self.statements.lock().get(&key).cloned()
+    }
+
+    /// The statement, prepared now if it is not; in a transaction under that role.
+    pub(super) async fn statement(&self, role: &str, sql: &str) -> Result<Statement, Error> {
+        if let Some(known) = self.known(role, sql) {
+            return Ok(known);
+        }
+        let statement = self.client.prepare(sql).await?;
+        let key = (role.to_owned(), sql.to_owned());
+        self.statements.lock().put(key, statement.clone());
+        Ok(statement)
+    }
+
+    /// Forgets a statement that Postgres does not take any more.
+    pub(super) fn forget(&self, role: &str, sql: &str) {
+        let key = (role.to_owned(), sql.to_owned());
+        self.statements.lock().pop(&key);
+    }
+}

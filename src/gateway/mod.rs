@@ -1,0 +1,63 @@
+//! The embedded Supabase surface: `/rest/v1`, `/auth/v1` and `/storage/v1`, for installations without PostgREST, Auth
+//! and Storage beside the server (`SURFACE`).
+//!
+//! Owns what those three have in common: who asks ([`caller`]), the one way to the database under a caller's role and
+//! claims ([`database`]), and what every request passes ([`edge`]). Nothing here opens a connection as an owner or a
+//! superuser: requests use a pool that logs in as `authenticator`, and what belongs to the service itself (users,
+//! sessions) one that logs in as `supabase_auth_admin`.
+
+mod auth;
+mod caller;
+mod database;
+mod edge;
+mod rest;
+mod settings;
+mod storage;
+
+use std::sync::Arc;
+
+use axum::Router;
+
+use crate::tenant::Tenant;
+use database::Database;
+pub use settings::{Parts, Settings};
+
+/// Everything the surface stands on. One for each process: the surface serves the tenant of the environment.
+pub struct Gateway {
+    /// Whose keys verify tokens, and whose database is served.
+    tenant: Arc<Tenant>,
+    /// Logs in as `authenticator` and becomes the role of the caller for each transaction.
+    database: Database,
+    /// Logs in as `supabase_auth_admin`, the owner of `auth.users` and its kin; used by [`auth`] alone.
+    auth_database: Database,
+    /// What it was told.
+    settings: Settings,
+}
+
+impl Gateway {
+    /// Opens nothing yet: connections are made when requests come.
+    pub fn new(tenant: Arc<Tenant>, settings: Settings) -> Arc<Self> {
+        Arc::new(Self {
+            database: Database::new(settings.login("authenticator"), &settings),
+            auth_database: Database::new(settings.login("supabase_auth_admin"), &settings),
+            tenant,
+            settings,
+        })
+    }
+}
+
+/// The routes of the parts that are served.
+pub fn router(gateway: &Arc<Gateway>) -> Router {
+    let parts = gateway.settings.parts;
+    let mut router = Router::new();
+    if parts.rest {
+        router = router.nest("/rest/v1", rest::router(gateway));
+    }
+    if parts.auth {
+        router = router.nest("/auth/v1", auth::router(gateway));
+    }
+    if parts.storage {
+        router = router.nest("/storage/v1", storage::router(gateway));
+    }
+    edge::guarded(router)
+}
