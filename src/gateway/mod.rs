@@ -21,6 +21,7 @@ use axum::Router;
 use crate::tenant::Tenant;
 use database::Database;
 pub use settings::{Parts, Settings};
+pub use storage::sweep_older as sweep_storage;
 
 /// Everything the surface stands on. One for each process: the surface serves the tenant of the environment.
 pub struct Gateway {
