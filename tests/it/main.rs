@@ -61,6 +61,8 @@ mod sql_schema;
 mod sql_signals;
 mod sql_subscription;
 mod sql_takeover;
+mod surface_clients;
+mod surface_sessions;
 mod swap_in;
 mod tenants_api;
 mod tenants_database;
