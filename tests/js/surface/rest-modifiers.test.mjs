@@ -72,10 +72,11 @@ describe('pages', () => {
     assert.equal(answer.headers.get('content-range'), '1-2/*')
     assert.deepEqual(await answer.json(), [{ id: 2 }, { id: 3 }])
   })
-  test('a limit that is not a number', async () => {
-    const answer = await fetch(`${url}/rest/v1/mod_items?limit=x`, { headers: { apikey: anonKey } })
-    assert.equal(answer.status, 400)
-    assert.equal((await answer.json()).code, 'PGRST100')
+  test('a limit below nothing', async () => {
+    const { error, status } = await items().limit(-1)
+    assert.equal(status, 416)
+    assert.equal(error.code, 'PGRST103')
+    assert.equal(error.details, 'Limit should be greater than or equal to zero.')
   })
 })
 
