@@ -62,6 +62,8 @@ mod sql_signals;
 mod sql_subscription;
 mod sql_takeover;
 mod surface_clients;
+mod surface_leaks;
+mod surface_sessions;
 mod swap_in;
 mod tenants_api;
 mod tenants_database;

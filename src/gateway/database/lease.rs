@@ -47,6 +47,8 @@ impl Lease {
         }
         self.link().begin(scene).await?;
         let statement = self.link().statement(role, sql).await?;
+        // Values are parameters, so the text has none.
+        tracing::debug!(?sql, "statement");
         let rows = self.run(&statement, params).await?;
         self.end("commit").await?;
         Ok(rows)
