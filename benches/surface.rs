@@ -26,9 +26,9 @@ use tokio_postgres::{Client, NoTls, Statement};
 
 const CLIENTS: usize = 50;
 const POOL: usize = 10;
-/// The server resets the session by these words after each transaction.
-const RESET: &str = "reset session authorization; reset all; discard temp; discard sequences; close all; \
-    unlisten *; select pg_catalog.pg_advisory_unlock_all()";
+/// The server resets the session by these after each transaction.
+const RESET: &str = "reset role; reset all; discard temp; discard sequences; close all; unlisten *";
+const UNLOCK: &str = "select pg_catalog.pg_advisory_unlock_all()";
 const SCENE: &str = "select pg_catalog.set_config('role', $1, true), \
     pg_catalog.set_config('request.jwt.claims', $2, true), pg_catalog.set_config('request.method', $3, true), \
     pg_catalog.set_config('request.path', $4, true), pg_catalog.set_config('request.headers', $5, true), \
@@ -258,7 +258,7 @@ async fn http_client(port: u16, bytes: Arc<Vec<u8>>) -> Box<dyn FnMut() -> Boxed
 /// The pool of the bare client.
 struct Bare {
     room: Semaphore,
-    links: Mutex<Vec<(Client, Statement, Statement)>>,
+    links: Mutex<Vec<(Client, [Statement; 3])>>,
     params: &'static [&'static str],
     method: &'static str,
     claims: String,
@@ -298,7 +298,8 @@ impl Bare {
                 work.params.len(),
                 "the parameters of {sql}"
             );
-            links.push((client, scene, statement));
+            let unlock = client.prepare(UNLOCK).await.unwrap();
+            links.push((client, [scene, statement, unlock]));
         }
         Arc::new(Self {
             room: Semaphore::new(POOL),
@@ -314,7 +315,7 @@ impl Bare {
     async fn once(&self) {
         let _room = self.room.acquire().await.unwrap();
         let link = self.links.lock().await.pop().unwrap();
-        let (client, scene, statement) = &link;
+        let (client, [scene, statement, unlock]) = &link;
         let values: Vec<Text> = self.params.iter().map(|text| Text(text)).collect();
         let params: Vec<&(dyn ToSql + Sync)> = values.iter().map(|v| v as _).collect();
         if self.whole {
@@ -327,19 +328,21 @@ impl Bare {
                 &"{}",
                 &"\"public\", \"extensions\"",
             ];
-            let (begun, set, rows, committed, reset) = tokio::join!(
+            let (begun, set, rows, committed, reset, unlocked) = tokio::join!(
                 biased;
                 client.batch_execute("begin isolation level read committed read write"),
                 client.query(scene, &set),
                 client.query(statement, &params),
                 client.batch_execute("commit"),
                 client.batch_execute(RESET),
+                client.query(unlock, &[]),
             );
             begun.unwrap();
             set.unwrap();
             rows.unwrap();
             committed.unwrap();
             reset.unwrap();
+            unlocked.unwrap();
         } else {
             client.query(statement, &params).await.unwrap();
         }
