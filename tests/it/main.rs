@@ -62,6 +62,7 @@ mod sql_signals;
 mod sql_subscription;
 mod sql_takeover;
 mod surface_clients;
+mod surface_edge;
 mod surface_leaks;
 mod surface_sessions;
 mod swap_in;
