@@ -121,7 +121,10 @@ async fn requests_are_counted_by_service_and_kind_of_status() {
 
 #[tokio::test]
 async fn a_login_that_fails_is_said_to_clients_without_a_secret_and_nothing_is_served() {
-    let surface = Surface::with(&[("AUTHENTICATOR_PASSWORD", "not the password of anybody")]).await;
+    // Gives the roles of the cluster their password, if nobody has yet.
+    let first = Surface::start().await;
+    let wrong = [("AUTHENTICATOR_PASSWORD", "not the password of anybody")];
+    let surface = Surface::over(first.database.clone(), &wrong).await;
     for (path, statuses) in [
         ("/rest/v1/things", [503, 503]),
         ("/auth/v1/token?grant_type=password", [500, 503]),
