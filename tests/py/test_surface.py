@@ -33,8 +33,8 @@ create policy pys_own on public.pys_diary to authenticated
 alter publication supabase_realtime add table public.pys_diary;
 grant all on public.pys_authors, public.pys_books, public.pys_diary to anon, authenticated, service_role;
 create or replace function public.pys_add(a int, b int) returns int language sql immutable as 'select a + b';
-create or replace function public.pys_long(least int) returns setof pys_books language sql stable
-  as 'select * from pys_books where pages >= least';
+create or replace function public.pys_long(at_least int) returns setof pys_books language sql stable
+  as 'select * from pys_books where pages >= at_least';
 """
 
 
@@ -137,7 +137,7 @@ class Rest(Surface):
     async def test_rpc(self):
         self.assertEqual(5, (await self.client.rpc("pys_add", {"a": 2, "b": 3}).execute()).data)
         self.assertEqual(5, (await self.client.rpc("pys_add", {"a": 2, "b": 3}, get=True).execute()).data)
-        answer = await self.client.rpc("pys_long", {"least": 250}).select("id").order("id").execute()
+        answer = await self.client.rpc("pys_long", {"at_least": 250}).select("id").order("id").execute()
         self.assertEqual([{"id": 1}, {"id": 2}], answer.data)
         error = await self.refused(self.client.rpc("pys_add", {"a": 2}), "PGRST202")
         self.assertEqual("Perhaps you meant to call the function public.pys_add(a, b)", error.hint)

@@ -11,6 +11,13 @@ const session = await ground('rt_', `
   alter table public.rt_owned replica identity full;
   alter publication supabase_realtime add table public.rt_open, public.rt_owned`)
 
+/** A user's client whose socket knows her token: a channel that is joined before would be joined as a visitor. */
+async function signedIn(t, sub) {
+  const supabase = asUser(t, sub)
+  await supabase.realtime.setAuth()
+  return supabase
+}
+
 /** Hears the changes of a table; resolves when they are live. */
 async function hears(client, table, more = {}) {
   const [seen, system] = [new Seen(), new Seen()]
@@ -44,7 +51,7 @@ describe('changes of tables', () => {
     assert.deepEqual(seen.items.map((e) => e.new.id), [12])
   })
   test('rows go to whom the policies show them', async (t) => {
-    const [her, his, backend] = [asUser(t, ann), asUser(t, bob), service(t)]
+    const [her, his, backend] = [await signedIn(t, ann), await signedIn(t, bob), service(t)]
     const [hers, others, all] = [await hears(her, 'rt_owned'), await hears(his, 'rt_owned'), await hears(backend, 'rt_owned')]
     await data(her.from('rt_owned').insert({ id: 1, text: 'hers' }))
     await data(his.from('rt_owned').insert({ id: 2, text: 'his' }))
@@ -111,10 +118,10 @@ describe('private channels', () => {
     t.after(() => session.query(`drop policy ${topic}_r on realtime.messages; drop policy ${topic}_w on realtime.messages`))
     const config = { config: { private: true, broadcast: { ack: true } } }
     const heard = new Seen()
-    await subscribed(asUser(t, bob).channel(topic, config).on('broadcast', { event: '*' }, heard.add))
-    const speaker = asUser(t, ann).channel(topic, config)
+    await subscribed((await signedIn(t, bob)).channel(topic, config).on('broadcast', { event: '*' }, heard.add))
+    const speaker = (await signedIn(t, ann)).channel(topic, config)
     await subscribed(speaker)
-    for (const outside of [asUser(t, eve), anon(t)]) await assert.rejects(subscribed(outside.channel(topic, config)), /Unauthorized/)
+    for (const outside of [await signedIn(t, eve), anon(t)]) await assert.rejects(subscribed(outside.channel(topic, config)), /Unauthorized/)
     assert.equal(await speaker.send({ type: 'broadcast', event: 'hello', payload: { n: 1 } }), 'ok')
     await heard.until((m) => m.event === 'hello')
     await session.query('select realtime.send($1, $2, $3, true)', [{ v: 2 }, 'spoken', topic])

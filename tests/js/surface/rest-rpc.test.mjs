@@ -17,8 +17,8 @@ const session = await ground('rpc_', `
   create function public.rpc_list() returns setof int stable language sql as $$ select generate_series(1, 4) $$;
   create function public.rpc_all() returns setof rpc_planets stable language sql as $$ select * from rpc_planets order by id $$;
   create function public.rpc_first() returns rpc_planets stable language sql as $$ select * from rpc_planets order by id limit 1 $$;
-  create function public.rpc_rows(least int) returns table (title text, n bigint) stable language sql
-    as $$ select name, moons::bigint from rpc_planets where moons >= least order by id $$;
+  create function public.rpc_rows(at_least int) returns table (title text, n bigint) stable language sql
+    as $$ select name, moons::bigint from rpc_planets where moons >= at_least order by id $$;
   create function public.rpc_out(inout a int, out double int) stable language sql as $$ select a, a * 2 $$;
   create function public.rpc_make_point(x int, y int) returns rpc_point immutable language sql as $$ select row(x, y)::rpc_point $$;
   create function public.rpc_sum(numbers int[]) returns bigint immutable language sql as $$ select sum(n) from unnest(numbers) n $$;
@@ -61,7 +61,7 @@ describe('what a function returns', () => {
   test('rows of a table, one row of it, rows of its own', async () => {
     assert.deepEqual((await data(supabase.rpc('rpc_all'))).map((row) => row.name), ['Earth', 'Mars', 'Venus'])
     assert.deepEqual(await data(supabase.rpc('rpc_first')), { id: 1, name: 'Earth', moons: 1 })
-    assert.deepEqual(await data(supabase.rpc('rpc_rows', { least: 1 })), [{ title: 'Earth', n: 1 }, { title: 'Mars', n: 2 }])
+    assert.deepEqual(await data(supabase.rpc('rpc_rows', { at_least: 1 })), [{ title: 'Earth', n: 1 }, { title: 'Mars', n: 2 }])
   })
   test('out parameters and a composite', async () => {
     assert.deepEqual(await data(supabase.rpc('rpc_out', { a: 4 })), { a: 4, double: 8 })
@@ -165,7 +165,7 @@ describe('selecting from what a function returns', () => {
   test('columns, filters, order, limit', async () => {
     assert.deepEqual(await data(supabase.rpc('rpc_all').select('name')), [{ name: 'Earth' }, { name: 'Mars' }, { name: 'Venus' }])
     assert.deepEqual(await data(supabase.rpc('rpc_all').select('called:name, moons::text').gt('moons', 0).order('id', { ascending: false }).limit(1)), [{ called: 'Mars', moons: '2' }])
-    assert.deepEqual(await data(supabase.rpc('rpc_rows', { least: 0 }).select('title').eq('n', 0)), [{ title: 'Venus' }])
+    assert.deepEqual(await data(supabase.rpc('rpc_rows', { at_least: 0 }).select('title').eq('n', 0)), [{ title: 'Venus' }])
     assert.deepEqual(await data(supabase.rpc('rpc_all').select('id').range(1, 1)), [{ id: 2 }])
     assert.deepEqual(await data(supabase.rpc('rpc_all', {}, { get: true }).select('name').or('id.eq.1,id.eq.3')), [{ name: 'Earth' }, { name: 'Venus' }])
   })
