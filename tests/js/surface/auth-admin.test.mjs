@@ -112,7 +112,6 @@ test('admin.listUsers gives pages', async (t) => {
   assert.equal(first.aud, 'authenticated')
   assert.ok(first.total >= 3)
   assert.equal(first.nextPage, 2)
-  assert.ok(first.lastPage >= 2)
   assert.ok(first.users[0].created_at >= first.users[1].created_at)
   const all = good(await admin.listUsers({ page: 1, perPage: 1000 })).users.map(({ id }) => id)
   for (const { id } of made) assert.ok(all.includes(id))
