@@ -113,6 +113,10 @@ pub const REPLICATION_SILENCE: &str = "dovetail_replication_last_message_seconds
 pub const REPLICATION_RECONNECTS: &str = "dovetail_replication_reconnects_total";
 /// Times commits may have been missed, by tenant and reason.
 pub const REPLICATION_GAPS: &str = "dovetail_replication_gaps_total";
+/// Requests to the embedded Supabase surface, by service (`rest`, `auth`, `storage`) and kind of status.
+pub const SURFACE_REQUESTS: &str = "dovetail_surface_requests_total";
+/// Seconds until the answer to one of them begins, by service.
+pub const SURFACE_SECONDS: &str = "dovetail_surface_request_seconds";
 
 /// The original's bounds of authorization checks, with some below ten milliseconds, where ours mostly are.
 const CHECK_MS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 50.0, 250.0, 5_000.0, 15_000.0];
@@ -120,6 +124,8 @@ const LATENCY_MS: &[f64] = &[
     1.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1_000.0, 5_000.0, 15_000.0,
 ];
 const QUESTION_SECONDS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0];
+/// Bounds of answers to requests, in seconds.
+const SURFACE_BOUNDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0];
 
 const fn counter(name: &'static str, help: &'static str) -> Metric {
     let kind = Kind::Counter;
@@ -182,4 +188,6 @@ pub const METRICS: &[Metric] = &[
     gauge(REPLICATION_SILENCE, "Seconds since anything was heard from the walsender, as of the last status message"),
     counter(REPLICATION_RECONNECTS, "Streams started after one was lost"),
     counter(REPLICATION_GAPS, "Times commits may have been missed, by reason"),
+    counter(SURFACE_REQUESTS, "Requests to the embedded Supabase surface, by service and kind of status"),
+    histogram(SURFACE_SECONDS, SURFACE_BOUNDS, "Seconds until their answer begins, by service"),
 ];

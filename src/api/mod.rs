@@ -43,13 +43,16 @@ pub struct Doors {
     pub inspector: bool,
     /// Shown in the health answer.
     pub region: String,
+    /// The embedded Supabase surface.
+    pub surface: Option<Router>,
 }
 
 /// Every route of the server.
 ///
 /// What clients use is also routed under the gateway's public path, so that one pointed at this binary alone finds it;
 /// the tenant API is not, as the gateway forbids it there.
-pub fn router(doors: Doors) -> Router {
+pub fn router(mut doors: Doors) -> Router {
+    let surface = doors.surface.take();
     let doorway = Arc::clone(&doors.doorway);
     let sockets = Router::new()
         .route("/socket/websocket", any(socket::handle))
@@ -78,6 +81,8 @@ pub fn router(doors: Doors) -> Router {
         .fallback(answers::not_found)
         .method_not_allowed_fallback(answers::not_found)
         .layer(CompressionLayer::new())
+        // Not compressed: what is stored is served as it is, in ranges too.
+        .merge(surface.unwrap_or_default())
         .layer(middleware::from_fn(envelope::request_id))
 }
 

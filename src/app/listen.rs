@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
+use crate::gateway::Peer;
 use crate::socket::Permit;
 
 /// Pending connections the kernel keeps for us.
@@ -76,7 +77,7 @@ pub(super) async fn accept(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 pause = Duration::from_millis(5);
                 // Nagle would hold back small frames.
                 let _ = stream.set_nodelay(true);
@@ -86,7 +87,13 @@ pub(super) async fn accept(
                     permit = Arc::clone(&room).acquire_owned() => permit,
                 };
                 let Ok(permit) = permit else { return };
-                tokio::spawn(serve(stream, router.clone(), max_header, permit));
+                tokio::spawn(serve(
+                    stream,
+                    Peer(peer.ip()),
+                    router.clone(),
+                    max_header,
+                    permit,
+                ));
             }
             Err(error) => {
                 tracing::warn!(%error, "accepting a connection failed");
@@ -97,11 +104,12 @@ pub(super) async fn accept(
     }
 }
 
-async fn serve(stream: TcpStream, router: Router, max_header: usize, permit: Permit) {
+async fn serve(stream: TcpStream, peer: Peer, router: Router, max_header: usize, permit: Permit) {
     // Requests carry the permit, so that a socket keeps it for its whole life.
     let permit = Arc::new(permit);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Arc::clone(&permit));
+        request.extensions_mut().insert(peer);
         router.clone().oneshot(request.map(Body::new))
     });
     let served = hyper::server::conn::http1::Builder::new()

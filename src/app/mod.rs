@@ -6,6 +6,7 @@ mod drain;
 mod listen;
 mod metering;
 mod requests;
+mod surface;
 mod tenants;
 
 use std::net::SocketAddr;
@@ -53,6 +54,7 @@ pub async fn run(
         metrics: metrics_handle,
         inspector: config.inspector,
         region: config.region.clone(),
+        surface: surface::router(&config, &directory),
     });
     let router = requests::logged(router, config.quiet_health_checks);
     tracing::info!(%address, tenant = %config.tenant, "listening");

@@ -101,6 +101,11 @@ fn settings(config: &Config, connect: ConnectOptions) -> tenant::Settings {
                 statement_timeout: config.statement_timeout,
                 ..access::Settings::default()
             },
+            embedded: super::surface::parts(config)
+                .any()
+                .then(|| tenant::Embedded {
+                    password: super::surface::password(config),
+                }),
             janitor: config.janitor.clone(),
         },
     }

@@ -5,11 +5,17 @@ use dovetail::config::Config;
 use dovetail::doctor::{self, KeysInfo, Severity};
 use dovetail::postgres::migrate::{Set, migrate as apply, remove};
 use dovetail::postgres::{ConnectOptions, connect, partitions};
+use dovetail::tenant::{Embedded, prepare_embedded};
 
 use super::{Failure, logging, runtime};
 
 /// Brings a database to the state the server needs. Returns what was done, line by line.
-pub(super) async fn prepare(options: &ConnectOptions) -> anyhow::Result<Vec<String>> {
+///
+/// `embedded` also brings it to what the embedded Supabase surface stands on.
+pub(super) async fn prepare(
+    options: &ConnectOptions,
+    embedded: Option<Embedded>,
+) -> anyhow::Result<Vec<String>> {
     let client = connect(options, "dovetail_migrate").await?;
     let mut done = Vec::new();
     for set in [Set::Supabase, Set::Realtime] {
@@ -21,6 +27,10 @@ pub(super) async fn prepare(options: &ConnectOptions) -> anyhow::Result<Vec<Stri
                 .map(|file| format!("applied {file}")),
         );
         done.extend(report.notes.into_iter().map(|note| format!("note: {note}")));
+    }
+    if let Some(embedded) = embedded {
+        let notes = prepare_embedded(&client, embedded.password.as_ref()).await?;
+        done.extend(notes.into_iter().map(|note| format!("note: {note}")));
     }
     let partitions = partitions::maintain(&client, false).await?;
     let created = partitions.created.into_iter();
@@ -40,6 +50,7 @@ pub(super) struct MigrateArgs {
 
 pub(super) fn migrate(config: Config, args: &MigrateArgs) -> anyhow::Result<()> {
     logging::start(config.log_format, config.log_level, true);
+    let surface = config.surface;
     let options = config.database.context("no database is configured")?;
     if args.remove {
         let removed = runtime()?.block_on(async {
@@ -52,7 +63,11 @@ pub(super) fn migrate(config: Config, args: &MigrateArgs) -> anyhow::Result<()> 
         println!("{} has nothing of dovetail left", options.target());
         return Ok(());
     }
-    let done = runtime()?.block_on(prepare(&options))?;
+    let embedded = surface.parts.is_some_and(|parts| parts.any());
+    let embedded = embedded.then_some(Embedded {
+        password: surface.password,
+    });
+    let done = runtime()?.block_on(prepare(&options, embedded))?;
     for line in &done {
         println!("{line}");
     }

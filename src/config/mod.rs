@@ -23,12 +23,14 @@ mod problems;
 mod read;
 mod reader;
 mod settings;
+mod surface;
 mod tenants;
 
 pub use problems::{Problem, Problems};
 pub use read::{Purpose, environment};
 pub use reader::NotUnicode;
 pub use settings::{Group, SETTINGS, Setting, Shape, env_example};
+pub use surface::{AuthSettings, Parts, RestSettings, StorageBackend, StorageSettings, Surface};
 pub use tenants::{Source, Tenants};
 
 /// Everything the server can be told. Made by [`Config::read`].
@@ -136,6 +138,9 @@ pub struct Config {
     pub statement_timeout: Duration,
     /// Removal of old message partitions.
     pub janitor: Janitor,
+
+    /// The embedded Supabase surface.
+    pub surface: Surface,
 
     /// What is logged, from `LOG_LEVEL`. Default `info`.
     pub log_level: tracing::level_filters::LevelFilter,

@@ -8,7 +8,7 @@ use super::address::listen;
 use super::reader::{NotUnicode, Reader};
 use super::{
     Config, Deletes, Janitor, Limits, LogFormat, OldRecord, PresenceExcess, Problems, Source,
-    database, keys, tenants,
+    database, keys, surface, tenants,
 };
 use crate::auth::{ClaimValidators, Jwks};
 
@@ -151,6 +151,7 @@ pub(super) fn read(reader: &mut Reader<'_>, purpose: Purpose, now: i64) -> Confi
             randomize: reader.flag("JANITOR_SCHEDULE_RANDOMIZE"),
             run_after: reader.millis("JANITOR_RUN_AFTER_IN_MS", 0),
         },
+        surface: surface::read(reader),
         log_level: reader.choice("LOG_LEVEL", LEVELS, LevelFilter::INFO),
         log_format: reader.choice(
             "LOG_FORMAT",
@@ -165,6 +166,7 @@ pub(super) fn read(reader: &mut Reader<'_>, purpose: Purpose, now: i64) -> Confi
     config.tenants.new_tenant = tenants::new_tenant(reader, &config.limits);
     check_names(reader, &config);
     check_delays(reader, &config);
+    check_surface(reader, &config);
     if purpose != Purpose::Any && config.database.is_none() {
         no_database(reader);
     }
@@ -291,6 +293,19 @@ fn check_delays(reader: &mut Reader<'_>, config: &Config) {
             "IDLE_TIMEOUT_MS is under 40 s: clients send a heartbeat every 25 to 30 s and may be \
              cut off"
                 .to_owned(),
+        );
+    }
+}
+
+fn check_surface(reader: &mut Reader<'_>, config: &Config) {
+    if config.tenants.source != Source::Database {
+        return;
+    }
+    if config.surface.parts.is_some_and(|parts| parts.any()) {
+        reader.problem(
+            "SURFACE",
+            "serves one database, but TENANTS=database serves many",
+            "set TENANTS=single, or leave SURFACE out",
         );
     }
 }

@@ -30,6 +30,7 @@ pub enum Group {
     Presence,
     Changes,
     Housekeeping,
+    Surface,
     Logging,
     Development,
 }
@@ -60,6 +61,7 @@ impl Group {
             Self::Presence => "Presence",
             Self::Changes => "Postgres Changes",
             Self::Housekeeping => "Housekeeping",
+            Self::Surface => "Embedded Supabase surface",
             Self::Logging => "Logging",
             Self::Development => "Development",
         }
@@ -124,7 +126,7 @@ const fn hidden(group: Group, name: &'static str, shape: Shape, help: &'static s
 
 use Group::{
     Changes, Database, Development, Housekeeping, Keys, Listening, Logging, Presence, Sockets,
-    Tenant, Tenants,
+    Surface, Tenant, Tenants,
 };
 use Shape::{Bool, Json, Millis, Number, Path, Seconds, Text};
 
@@ -210,6 +212,32 @@ pub const SETTINGS: &[Setting] = &[
     plain(Housekeeping, "JANITOR_SCHEDULE_TIMER_IN_MS", Millis, "14400000", "Time between runs"),
     plain(Housekeeping, "JANITOR_SCHEDULE_RANDOMIZE", Bool, "true", "Vary that time at random"),
     plain(Housekeeping, "JANITOR_RUN_AFTER_IN_MS", Millis, "600000", "Time from the start to the first run"),
+
+    plain(Surface, "SURFACE", Text, "", "realtime: nothing else is served, the default of serve; embedded: also /rest/v1, /auth/v1 and /storage/v1, the default of dev; or a list of rest, auth and storage"),
+    hidden(Surface, "AUTHENTICATOR_PASSWORD", Text, "Password of the roles authenticator and supabase_auth_admin; that of the database login when not set. Given to them where they have none and the login is a superuser"),
+    plain(Surface, "SURFACE_CONNECTIONS", Number, "10", "Connections that serve requests at the same time"),
+    plain(Surface, "SURFACE_MAX_BODY_BYTES", Number, "10485760", "Largest JSON body of a request"),
+    plain(Surface, "API_EXTERNAL_URL", Text, "", "Public address of this server without a path, for what has to name it; that of the request when not set"),
+    plain(Surface, "PGRST_DB_SCHEMAS", Text, "public", "Schemas that can be asked for, separated by commas; the first is the default"),
+    plain(Surface, "PGRST_DB_EXTRA_SEARCH_PATH", Text, "public, extensions", "Schemas that follow in the search path of a request"),
+    plain(Surface, "PGRST_DB_MAX_ROWS", Number, "", "Most rows of one answer; no limit when not set"),
+    plain(Surface, "GOTRUE_JWT_EXP", Seconds, "3600", "Lifetime of the access token of a user"),
+    plain(Surface, "GOTRUE_DISABLE_SIGNUP", Bool, "false", "true: nobody can sign up"),
+    plain(Surface, "GOTRUE_EXTERNAL_ANONYMOUS_USERS_ENABLED", Bool, "false", "true: users may sign in without an email address; always in dev"),
+    plain(Surface, "GOTRUE_MAILER_AUTOCONFIRM", Bool, "false", "true: addresses count as confirmed; always in dev. No mail is sent, so that otherwise only service_role confirms them"),
+    plain(Surface, "GOTRUE_PASSWORD_MIN_LENGTH", Number, "6", "Shortest password in characters"),
+    plain(Surface, "GOTRUE_SECURITY_REFRESH_TOKEN_REUSE_INTERVAL", Seconds, "10", "How long a refresh token may be used again"),
+    plain(Surface, "AUTH_RATE_LIMIT", Number, "150", "Sign-ups, sign-ins and refreshes of one address in five minutes"),
+    plain(Surface, "STORAGE_BACKEND", Text, "file", "file: content of objects is kept in a folder; s3: in a bucket"),
+    plain(Surface, "FILE_STORAGE_BACKEND_PATH", Path, "", "That folder; storage below DOVETAIL_DATA in dev"),
+    plain(Surface, "GLOBAL_S3_BUCKET", Text, "", "That bucket, which is in REGION"),
+    plain(Surface, "GLOBAL_S3_ENDPOINT", Text, "", "Address of the S3 service where it is not Amazon's"),
+    plain(Surface, "GLOBAL_S3_FORCE_PATH_STYLE", Bool, "false", "true: the bucket is part of the path, not of the host"),
+    plain(Surface, "AWS_ACCESS_KEY_ID", Text, "", "Key of the S3 service"),
+    hidden(Surface, "AWS_SECRET_ACCESS_KEY", Text, "Its secret"),
+    plain(Surface, "FILE_SIZE_LIMIT", Number, "52428800", "Largest object in bytes where its bucket says nothing"),
+    plain(Surface, "TUS_URL_EXPIRY_MS", Millis, "3600000", "How long an unfinished resumable upload is kept"),
+    plain(Surface, "IMAGE_MAX_PIXELS", Number, "50000000", "Most pixels of an image that is rendered"),
 
     plain(Logging, "LOG_LEVEL", Text, "info", "debug, info, warning, error or off"),
     plain(Logging, "LOG_FORMAT", Text, "pretty", "pretty: HH:MM:SS.mmm [level] message; json: one object a line"),

@@ -14,14 +14,20 @@ mod rest;
 mod settings;
 mod storage;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::routing::options;
 
 use crate::tenant::Tenant;
 use database::Database;
 pub use settings::{Parts, Settings};
 pub use storage::sweep_older as sweep_storage;
+
+/// The address at the other end of a request's connection, among its extensions. That of a proxy, where there is one.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
 
 /// Everything the surface stands on. One for each process: the surface serves the tenant of the environment.
 pub struct Gateway {
@@ -52,13 +58,21 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
     let parts = gateway.settings.parts;
     let mut router = Router::new();
     if parts.rest {
-        router = router.nest("/rest/v1", rest::router(gateway));
+        let rest = edge::counted("rest", rest::router(gateway));
+        router = router.nest("/rest/v1", rest);
     }
     if parts.auth {
-        router = router.nest("/auth/v1", auth::router(gateway));
+        let auth = edge::counted("auth", auth::router(gateway));
+        router = router.nest("/auth/v1", auth);
     }
     if parts.storage {
-        router = router.nest("/storage/v1", storage::router(gateway));
+        let storage = edge::counted("storage", storage::router(gateway));
+        router = router.nest("/storage/v1", storage);
+    }
+    // Broadcasts over HTTP are sent by pages of other origins too, and no gateway answers for them here.
+    for path in ["/broadcast", "/broadcast/{topic}/events/{event}"] {
+        let path = format!("/realtime/v1/api{path}");
+        router = router.route(&path, options(|| async {}));
     }
     edge::guarded(router)
 }

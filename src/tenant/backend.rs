@@ -49,6 +49,7 @@ impl Backend {
         let maintenance = tokio::spawn(maintenance::maintain(
             Arc::clone(&tenant.external_id),
             database.connect.clone(),
+            database.embedded.clone(),
             database.janitor.clone(),
             Arc::clone(&wake),
             preparing,
@@ -217,11 +218,15 @@ impl Listener for Ears {
     fn catalog_changed(&self) {
         self.behind.lock().ready += 1;
         self.changed.notify_one();
+        if let Some(tenant) = self.tenant.upgrade() {
+            tenant.catalog.send_modify(|count| *count += 1);
+        }
     }
 
     fn replaced(&self) {
         if let Some(tenant) = self.tenant.upgrade() {
             tenant.hub.replace_database();
+            tenant.catalog.send_modify(|count| *count += 1);
             tenant.sockets.attend_all(Attention::RIGHTS);
         }
     }

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Janitor;
+use super::Embedded;
+use crate::config::{Janitor, Secret};
 use crate::metrics_names::PARTITION_DAYS as DAYS_AHEAD;
 use crate::postgres::migrate::{Set, migrate};
-use crate::postgres::{ConnectOptions, connect, partitions};
+use crate::postgres::{ConnectOptions, connect, literal, partitions};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const MAX_PAUSE: Duration = Duration::from_secs(10);
@@ -30,6 +32,7 @@ const AFTER_WARNINGS: Duration = Duration::from_secs(60);
 pub(super) async fn maintain(
     tenant: Arc<str>,
     database: ConnectOptions,
+    embedded: Option<Embedded>,
     janitor: Janitor,
     wake: Arc<Notify>,
     prepared: watch::Sender<bool>,
@@ -40,7 +43,7 @@ pub(super) async fn maintain(
     // The first round only makes partitions: what is old may stay until the janitor's first run.
     let mut drop_old = false;
     loop {
-        let wait = match once(&tenant, &database, drop_old).await {
+        let wait = match once(&tenant, &database, embedded.as_ref(), drop_old).await {
             Ok(whole) => {
                 prepared.send_replace(true);
                 pause = FIRST_PAUSE;
@@ -81,14 +84,19 @@ pub(super) async fn maintain(
 ///
 /// When it cannot be reached or this login may not do it.
 pub async fn prepare_database(tenant: &str, database: &ConnectOptions) -> anyhow::Result<i64> {
-    once(tenant, database, false).await?;
+    once(tenant, database, None, false).await?;
     let client = connect(database, "realtime_migrations").await?;
     let count = "select count(*) from realtime.schema_migrations";
     Ok(client.query_one(count, &[]).await?.try_get(0)?)
 }
 
 /// `false` when something could not be made.
-async fn once(tenant: &str, database: &ConnectOptions, drop_old: bool) -> anyhow::Result<bool> {
+async fn once(
+    tenant: &str,
+    database: &ConnectOptions,
+    embedded: Option<&Embedded>,
+    drop_old: bool,
+) -> anyhow::Result<bool> {
     let client = connect(database, "realtime_migrations").await?;
     if is_plain(&client).await? {
         // A Postgres that nobody prepared for Supabase: without its roles no client could be served (G-053).
@@ -102,6 +110,11 @@ async fn once(tenant: &str, database: &ConnectOptions, drop_old: bool) -> anyhow
     let report = migrate(&client, Set::Realtime).await?;
     for note in report.notes {
         tracing::warn!("{note}");
+    }
+    if let Some(embedded) = embedded {
+        for note in prepare_embedded(&client, embedded.password.as_ref()).await? {
+            tracing::warn!("{note}");
+        }
     }
     let maintained = partitions::maintain(&client, drop_old).await?;
     for warning in &maintained.warnings {
@@ -117,6 +130,45 @@ async fn once(tenant: &str, database: &ConnectOptions, drop_old: bool) -> anyhow
         );
     }
     Ok(maintained.warnings.is_empty())
+}
+
+/// What the embedded Supabase surface stands on, and that its roles can log in. Returns what could not be done and is not
+/// essential.
+///
+/// # Errors
+///
+/// When this login may not do it.
+pub async fn prepare_embedded(
+    client: &Client,
+    password: Option<&Secret>,
+) -> anyhow::Result<Vec<String>> {
+    // Also where some of the roles were there already.
+    let mut notes = migrate(client, Set::Supabase).await?.notes;
+    notes.extend(migrate(client, Set::Embedded).await?.notes);
+    let may_see = "select rolsuper from pg_catalog.pg_roles where rolname = current_user";
+    let Some(password) = password else {
+        return Ok(notes);
+    };
+    if !client
+        .query_one(may_see, &[])
+        .await?
+        .try_get::<_, bool>(0)?
+    {
+        return Ok(notes);
+    }
+    let nameless = "select rolname::text from pg_catalog.pg_authid where rolpassword is null \
+                    and rolname in ('authenticator', 'supabase_auth_admin')";
+    for row in client.query(nameless, &[]).await? {
+        let role: String = row.try_get(0)?;
+        let set = format!("alter role {role} password {}", literal(password.expose()));
+        // Roles belong to the whole server: another database of it may be prepared at this very moment.
+        if let Err(error) = client.batch_execute(&set).await
+            && error.code() != Some(&SqlState::INTERNAL_ERROR)
+        {
+            return Err(error.into());
+        }
+    }
+    Ok(notes)
 }
 
 async fn is_plain(client: &Client) -> anyhow::Result<bool> {

@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 pub use backend::Backend;
-pub use maintenance::prepare_database;
-pub use settings::{DatabaseSettings, Limits, PresenceExcess, Settings};
+pub use maintenance::{prepare_database, prepare_embedded};
+pub use settings::{DatabaseSettings, Embedded, Limits, PresenceExcess, Settings};
 
 use crate::hub::{Attention, Event, Hub, Kind, Sockets};
 use crate::limits::{Meters, REQUEST_TICK, TICK};
@@ -36,6 +37,8 @@ pub struct Tenant {
     pub meters: Meters,
     /// Live sockets.
     pub sockets: Arc<Sockets>,
+    /// Counts what the stream says of changed tables, functions, policies and rights.
+    pub catalog: watch::Sender<u64>,
     settings: ArcSwap<Settings>,
     backend: Mutex<Option<Arc<Backend>>>,
 }
@@ -59,6 +62,7 @@ impl Tenant {
             hub,
             meters,
             sockets: Arc::default(),
+            catalog: watch::Sender::default(),
             settings: ArcSwap::from_pointee(settings),
             backend: Mutex::new(None),
         });

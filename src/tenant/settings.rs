@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::access;
 use crate::auth::Keys;
 use crate::changes;
-use crate::config::Janitor;
+use crate::config::{Janitor, Secret};
 use crate::hub;
 use crate::limits::Rates;
 use crate::postgres::ConnectOptions;
@@ -45,8 +45,17 @@ pub struct DatabaseSettings {
     pub changes: changes::Settings,
     /// Policies of private channels.
     pub access: access::Settings,
+    /// Whether it is also brought to what the embedded Supabase surface needs.
+    pub embedded: Option<Embedded>,
     /// Partitions of `realtime.messages`.
     pub janitor: Janitor,
+}
+
+/// What the embedded Supabase surface needs of a database besides its schema.
+#[derive(Clone, PartialEq)]
+pub struct Embedded {
+    /// Given to the roles that the surface logs in as, where they have none.
+    pub password: Option<Secret>,
 }
 
 pub use crate::config::PresenceExcess;

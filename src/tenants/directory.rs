@@ -50,6 +50,14 @@ impl Directory {
         }
     }
 
+    /// The tenant of the environment; none when they are those of the metadata.
+    pub fn only(&self) -> Option<&Arc<Tenant>> {
+        match &self.source {
+            Source::One { tenant, .. } => Some(tenant),
+            Source::Many(_) => None,
+        }
+    }
+
     /// The tenant of a request; `host` is the value of its `Host` header.
     ///
     /// # Errors

@@ -9,6 +9,8 @@ import WebSocket from 'ws'
 import * as latest from '@supabase/supabase-js'
 import * as old from 'supabase-js-239'
 
+export { Seen, subscribed } from './waiting.mjs'
+
 const need = (name) => {
   if (!process.env[name]) throw new Error(`${name} is not set; \`cargo test --test it clients\` sets it`)
   return process.env[name]
@@ -53,39 +55,6 @@ export async function client(t, { createClient, transport }, { token, ...realtim
     made.realtime.disconnect()
   })
   return made
-}
-
-/** Subscribes; resolves at SUBSCRIBED, rejects at an error. */
-export function subscribed(channel) {
-  return new Promise((done, failed) => {
-    channel.subscribe((status, err) => {
-      if (status === 'SUBSCRIBED') done(channel)
-      else if (status !== 'CLOSED') failed(new Error(`${status}: ${err?.message ?? ''}`))
-    })
-  })
-}
-
-/** A list that can be waited on. */
-export class Seen {
-  constructor() { this.items = []; this.waiting = [] }
-  add = (item) => { this.items.push(item); for (const look of this.waiting.splice(0)) look() }
-
-  /** The first item that fits; rejects after 15 seconds. */
-  async until(fits, what = 'an event') {
-    const deadline = Date.now() + 15_000
-    for (;;) {
-      const found = this.items.find(fits)
-      if (found !== undefined) return found
-      const left = deadline - Date.now()
-      if (left <= 0) throw new Error(`${what} did not come; seen: ${JSON.stringify(this.items).slice(0, 2000)}`)
-      let timer
-      await Promise.race([
-        new Promise((r) => this.waiting.push(r)),
-        new Promise((r) => { timer = setTimeout(r, left) }),
-      ])
-      clearTimeout(timer)
-    }
-  }
 }
 
 /** A superuser session, closed when the test ends. */

@@ -71,13 +71,18 @@ pub(super) fn load_or_create(folder: &Path) -> anyhow::Result<DevKeys> {
     if let Some(keys) = load(folder)? {
         return Ok(keys);
     }
+    let keys = DevKeys::signed_with(random()?);
+    write(folder, &keys).context("could not keep the keys")?;
+    Ok(keys)
+}
+
+/// A secret nobody can guess, of letters, digits, `-` and `_`.
+pub(super) fn random() -> anyhow::Result<String> {
     let mut secret = [0; 32];
     if SystemRandom::new().fill(&mut secret).is_err() {
         anyhow::bail!("the system has no random numbers to make keys from");
     }
-    let keys = DevKeys::signed_with(BASE64_URL_SAFE_NO_PAD.encode(secret));
-    write(folder, &keys).context("could not keep the keys")?;
-    Ok(keys)
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(secret))
 }
 
 /// Under another name first, so that a crash leaves no half of a file.

@@ -10,15 +10,21 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use dovetail::config::{Config, Purpose, Secret};
+use dovetail::config::{Config, Parts, Purpose, Secret, StorageBackend};
 use dovetail::postgres::connect;
 use dovetail::postgres::embedded::{Embedded, Options};
+use dovetail::tenant;
 use tracing::level_filters::LevelFilter;
 
 use super::settings::Flags;
 use super::stop::Stop;
 use super::{Failure, database, logging, open_files, runtime};
 use keys::DevKeys;
+
+/// The logins of the embedded surface get a password at each start.
+const FORGET_PASSWORDS: &str = "do $$ declare name text; begin \
+    for name in select rolname from pg_catalog.pg_roles where rolname in ('authenticator', 'supabase_auth_admin') \
+    loop execute format('alter role %I password null', name); end loop; end $$";
 
 /// How many ports above the usual one are tried when it is taken.
 const NEXT_PORTS: u16 = 100;
@@ -47,11 +53,28 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     config
         .metrics_jwt_secret
         .get_or_insert_with(|| Secret::new(&keys.jwt_secret));
+    surface(&mut config, flags, &folder)?;
     let options = Options {
         bin_dir: flags.text("PG_BIN_DIR").map(PathBuf::from),
         ..Options::default()
     };
     runtime()?.block_on(serve(config, &keys, &folder, options))?;
+    Ok(())
+}
+
+/// Everything is served unless said otherwise, and users need no mail that nobody would send.
+fn surface(config: &mut Config, flags: &Flags, folder: &Path) -> anyhow::Result<()> {
+    let surface = &mut config.surface;
+    surface.parts.get_or_insert(Parts::EMBEDDED);
+    surface.auth.autoconfirm |= !flags.is_given("GOTRUE_MAILER_AUTOCONFIRM");
+    surface.auth.anonymous |= !flags.is_given("GOTRUE_EXTERNAL_ANONYMOUS_USERS_ENABLED");
+    if !flags.is_given("FILE_STORAGE_BACKEND_PATH")
+        && let StorageBackend::File(path) = &mut surface.storage.backend
+    {
+        *path = folder.join("storage");
+    }
+    // Nobody else needs to know it, and the database is this program's own.
+    surface.password = Some(Secret::new(keys::random()?));
     Ok(())
 }
 
@@ -116,7 +139,7 @@ async fn serve(
     };
     config.database = Some(embedded.connect_options());
     let prepared = tokio::select! {
-        prepared = prepare(&embedded, folder) => prepared.map(|()| true),
+        prepared = prepare(&embedded, &config, folder) => prepared.map(|()| true),
         () = stop.requested() => Ok(false),
     };
     let served = match prepared {
@@ -138,16 +161,27 @@ async fn run_app(
     stop: &mut Stop,
 ) -> anyhow::Result<()> {
     let connect = embedded.connect_options();
+    let parts = config.surface.parts.unwrap_or_default();
     dovetail::app::run(config, stop.requested(), |address| {
-        println!("{}", welcome::text(address, keys, &connect, folder));
+        let text = welcome::text(address, keys, &connect, folder, parts);
+        println!("{text}");
     })
     .await
 }
 
 /// All SQL, and once in the life of the folder the sample table: a table that was dropped stays so.
-async fn prepare(embedded: &Embedded, folder: &Path) -> anyhow::Result<()> {
+async fn prepare(embedded: &Embedded, config: &Config, folder: &Path) -> anyhow::Result<()> {
     let options = embedded.connect_options();
-    for line in database::prepare(&options).await? {
+    let surface = config.surface.parts.is_some_and(|parts| parts.any());
+    let needed = surface.then(|| tenant::Embedded {
+        password: config.surface.password.clone(),
+    });
+    if surface {
+        // A start before this one gave them another.
+        let client = connect(&options, "dovetail_dev").await?;
+        client.batch_execute(FORGET_PASSWORDS).await?;
+    }
+    for line in database::prepare(&options, needed).await? {
         tracing::debug!("{line}");
     }
     let mark = folder.join("sample-made");

@@ -14,6 +14,7 @@ pub mod phoenix;
 pub mod reaper;
 pub mod server;
 pub mod socket;
+pub mod surface;
 pub mod token;
 
 use std::future::Future;

@@ -74,7 +74,6 @@ fn many(door: Door) -> MethodRouter<Arc<Storage>> {
             answer.map_err(Error::literally)
         },
     )
-    .options(options)
 }
 
 fn one(door: Door) -> MethodRouter<Arc<Storage>> {
@@ -108,25 +107,7 @@ fn one(door: Door) -> MethodRouter<Arc<Storage>> {
     axum::routing::patch(patch)
         .head(head)
         .delete(delete)
-        .options(options)
-}
-
-/// What the server can do.
-async fn options(State(storage): State<Arc<Storage>>) -> Response {
-    let largest = storage.gateway.settings.storage.file_size_limit;
-    let headers = [
-        (HeaderName::from_static("tus-version"), VERSION),
-        (
-            HeaderName::from_static("tus-extension"),
-            HeaderValue::from_static("creation,creation-with-upload,termination,expiration"),
-        ),
-        (
-            HeaderName::from_static("tus-max-size"),
-            HeaderValue::from(largest),
-        ),
-    ];
-    (StatusCode::NO_CONTENT, headers).into_response()
-}
+    }
 
 fn version(headers: &HeaderMap) -> Result<(), Error> {
     match headers.get(RESUMABLE) {
