@@ -477,7 +477,7 @@ async fn forged_types_and_odd_types_are_refused_and_leave_nothing() {
     for (mime, body) in [
         ("image/png", html),
         ("image/jpeg", PNG),
-        ("image/gif", b"GIF"),
+        ("image/gif", b"<gif>"),
         ("image/webp", b"RIFF....WAVE"),
         ("application/pdf", html),
         ("video/mp4", html),

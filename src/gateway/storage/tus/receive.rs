@@ -49,7 +49,8 @@ pub(super) async fn patch(
             .uploads
             .take(unfinished.id)
             .ok_or_else(Error::locked)?;
-        let is = match unfinished.is_done(storage).await? {
+        let done = unfinished.is_done(storage).await?;
+        let is = match done {
             true => unfinished.info.length,
             false => end(&unfinished.segments(storage).await?),
         };
@@ -60,17 +61,20 @@ pub(super) async fn patch(
         if offset.saturating_add(coming) > unfinished.info.length {
             return Err(Error::too_large("upload"));
         }
-        upload::permit(storage, &order, &unfinished.info.about()).await?;
-        Ok((unfinished, order, offset, held))
+        if !done {
+            upload::permit(storage, &order, &unfinished.info.about()).await?;
+        }
+        Ok((unfinished, order, offset, held, done))
     };
-    let (unfinished, order, offset, held) = match checked.await {
+    let (unfinished, order, offset, held, done) = match checked.await {
         Ok(checked) => checked,
         Err(error) => return Err(upload::refuse(body, error).await),
     };
-    if unfinished.is_done(storage).await? {
-        return Ok((StatusCode::NO_CONTENT, state(storage, &unfinished, offset)).into_response());
-    }
-    let offset = go_on(storage, &unfinished, order, offset, body, held).await?;
+    // There is nothing to add to an object that is there.
+    let offset = match done {
+        true => offset,
+        false => go_on(storage, &unfinished, order, offset, body, held).await?,
+    };
     Ok((StatusCode::NO_CONTENT, state(storage, &unfinished, offset)).into_response())
 }
 
