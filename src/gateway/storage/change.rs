@@ -75,6 +75,9 @@ pub(super) async fn move_object(
     // Asked before content is copied, and again afterwards: copying may take a while.
     relocate(&transaction, &object, &to, &who, &Uuid::nil().to_string()).await?;
     transaction.rollback().await?;
+    if from.bucket != to.bucket {
+        within_limits(&storage, &facts, &to, &object.metadata, &object).await?;
+    }
     let mut fresh = copied(&storage, &object, &to).await?;
     let transaction = begin().await?;
     let version = objects::lock(&transaction, &from.bucket, &from.name)
@@ -238,7 +241,7 @@ pub(super) async fn copy_object(
     })))
 }
 
-/// Whether the other bucket takes content of this size and type: a copy is no way around its limits.
+/// Whether the other bucket takes content of this size and type: neither copy nor move is a way around its limits.
 async fn within_limits(
     storage: &Storage,
     facts: &crate::gateway::caller::Facts,

@@ -24,6 +24,9 @@ use crate::gateway::database::{Access, Database};
 /// Between two runs.
 const EVERY: Duration = Duration::from_secs(60 * 60);
 
+/// Before the first: many servers do not live for an hour at a time.
+const FIRST: Duration = Duration::from_secs(5 * 60);
+
 /// Content that is younger may still get its row.
 const AGE: Duration = Duration::from_secs(60 * 60);
 
@@ -49,8 +52,10 @@ pub(super) fn start(storage: &Arc<Storage>) {
     let life = storage.gateway.settings.storage.upload_expiry;
     let storage: Weak<Storage> = Arc::downgrade(storage);
     runtime.spawn(async move {
+        let mut pause = FIRST;
         loop {
-            tokio::time::sleep(EVERY).await;
+            tokio::time::sleep(pause).await;
+            pause = EVERY;
             let Some(storage) = storage.upgrade() else {
                 return;
             };

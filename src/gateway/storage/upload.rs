@@ -347,10 +347,11 @@ fn metadata(about: &About, size: u64, version: &str) -> Value {
 
 /// Removes content that no row has any more. What cannot be removed now is swept later.
 pub(super) async fn forget(storage: &Storage, bucket: &str, name: &str, version: &str) {
-    if let Some(path) = names::content_path(bucket, name, version) {
-        if let Err(error) = storage.content.delete(&path).await {
-            tracing::warn!(%error, "content of a removed object stays until it is swept");
-        }
+    let Some(path) = names::content_path(bucket, name, version) else {
+        return;
+    };
+    if let Err(error) = storage.content.delete(&path).await {
+        tracing::warn!(%error, "content of a removed object stays until it is swept");
     }
 }
 

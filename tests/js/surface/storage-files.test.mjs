@@ -176,6 +176,7 @@ test('files are copied, also to another bucket', async (t) => {
   assert.equal((await storage.from(one).copy('a.txt', 'b.txt')).error.statusCode, '409')
   const other = await storage.from(one).copy('a.txt', 'a.txt', { destinationBucket: two })
   assert.equal(other.error.statusCode, '415')
+  assert.equal((await storage.from(one).move('a.txt', 'a.txt', { destinationBucket: two })).error.statusCode, '415')
   await data(storage.from(one).upload('a.png', png(1, 1), { contentType: 'image/png' }))
   assert.deepEqual(await data(storage.from(one).copy('a.png', 'x/a.png', { destinationBucket: two })), { path: `${two}/x/a.png` })
 })

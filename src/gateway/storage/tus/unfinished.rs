@@ -166,14 +166,10 @@ impl Unfinished {
             return Ok(self.info.length);
         }
         let mut segments = self.segments(storage).await?;
-        if end(&segments) >= self.info.length {
-            if let Some(last) = segments.pop() {
-                storage
-                    .content
-                    .delete(&last.path)
-                    .await
-                    .map_err(|error| Error::content(&error))?;
-            }
+        let is_whole = end(&segments) >= self.info.length;
+        if let Some(last) = segments.pop_if(|_| is_whole) {
+            let deleted = storage.content.delete(&last.path).await;
+            deleted.map_err(|error| Error::content(&error))?;
         }
         Ok(end(&segments))
     }
