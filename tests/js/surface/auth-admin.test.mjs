@@ -1,7 +1,7 @@
 // Users as a server with the service_role key manages them, and what this service has not.
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { anon, fresh, service, sql } from './support.mjs'
+import { anon, anonKey, fresh, service, sql } from './support.mjs'
 
 const PASSWORD = 'correct horse battery'
 const address = () => `${fresh('cem')}@example.com`
@@ -204,6 +204,25 @@ test('what is not here is refused with a code, as an error of the service', asyn
   refused(await admin.inviteUserByEmail(email), 422, 'feature_disabled')
   refused(await admin.generateLink({ type: 'magiclink', email }), 422, 'feature_disabled')
   refused(await admin.oauth.listClients(), 404, 'feature_disabled')
+  const { user } = good(await auth.getUser())
+  const id = user.id
+  const factor = { userId: id, id }
+  refused(await admin.mfa.deleteFactor(factor), 404, 'mfa_factor_not_found')
+  assert.deepEqual(good(await admin.passkey.listPasskeys({ userId: id })), [])
+  refused(await admin.passkey.deletePasskey({ userId: id, passkeyId: id }), 404, 'passkey_disabled')
+  refused(await admin.customProviders.listProviders(), 404, 'feature_disabled')
+  refused(await admin.customProviders.getProvider('custom:x'), 404, 'feature_disabled')
+  refused(await admin.oauth.createClient({ client_name: 'x', redirect_uris: ['https://example.com'] }), 404, 'feature_disabled')
+  refused(await admin.oauth.getClient(id), 404, 'feature_disabled')
+  refused(await admin.oauth.deleteClient(id), 404, 'feature_disabled')
+  refused(await auth.oauth.listGrants(), 404, 'feature_disabled')
+  refused(await auth.oauth.getAuthorizationDetails(id), 404, 'feature_disabled')
+  refused(await auth.mfa.challengeAndVerify({ factorId: id, code: '123456' }), 404, 'mfa_factor_not_found')
+  refused(await auth.mfa.verify({ factorId: id, challengeId: id, code: '123456' }), 404, 'mfa_factor_not_found')
+  // Where a browser would be sent.
+  const { data: { url: to } } = await visitor.signInWithOAuth({ provider: 'github', options: { skipBrowserRedirect: true } })
+  const sent = await fetch(to, { headers: { apikey: anonKey } })
+  assert.deepEqual([sent.status, (await sent.json()).error_code], [400, 'validation_failed'])
   // Only who may invite is told that nobody can.
   refused(await auth.admin.inviteUserByEmail(email), 403, 'not_admin')
 })
