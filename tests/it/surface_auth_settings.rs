@@ -9,6 +9,7 @@ use crate::surface_auth_support::{PASSWORD, ask, bare, get, post, refresh, refus
 #[tokio::test]
 async fn without_confirmation_a_user_is_made_and_nobody_is_signed_in() {
     let surface = Surface::with(&[("GOTRUE_MAILER_AUTOCONFIRM", "false")]).await;
+    assert!(surface.server.log().contains("no mail is sent"));
     let body = json!({"email": "ann@example.com", "password": PASSWORD, "data": {"name": "Ann"}});
     let made = post(&surface, "/signup", &body).await;
     assert_eq!(made.status, 200, "{}", made.text());

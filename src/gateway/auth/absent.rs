@@ -6,12 +6,14 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Request, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{any, delete, get, post};
+use axum::{Json, Router};
+use serde_json::json;
 
 use super::Service;
+use super::admin::Id;
 use super::ask::Ask;
 use super::error::Refusal;
 
@@ -43,13 +45,19 @@ pub(super) fn routes() -> Router<Arc<Service>> {
         .route("/user/identities/authorize", get(no_linking))
         .route("/user/identities/{id}", delete(no_linking))
         .route("/factors", post(no_factors))
-        .route("/factors/{*rest}", any(no_factor));
+        .route("/factors/{*rest}", any(no_factor))
+        .route("/admin/users/{id}/factors", get(nobodys))
+        .route("/admin/users/{id}/factors/{factor}", any(no_factor_of))
+        .route("/admin/users/{id}/passkeys", get(nobodys))
+        .route("/admin/users/{id}/passkeys/{passkey}", any(no_passkey_of));
     let mut router = router;
     for (path, refusal) in [
         ("/sso", no_sso as fn() -> Refusal),
         ("/admin/sso", no_sso),
         ("/passkeys", no_passkeys),
         ("/oauth", no_oauth),
+        ("/.well-known/openid-configuration", no_oauth),
+        ("/.well-known/oauth-authorization-server", no_oauth),
         ("/user/oauth", no_oauth),
         ("/admin/oauth", no_oauth),
         ("/admin/custom-providers", no_custom_providers),
@@ -64,6 +72,35 @@ pub(super) fn routes() -> Router<Arc<Service>> {
 
 fn refused(refusal: Refusal) -> Result<Response, Refusal> {
     Err(refusal)
+}
+
+/// Factors or passkeys of a user who is there.
+async fn nobodys(
+    State(service): State<Arc<Service>>,
+    id: Id,
+    request: Request,
+) -> Result<Response, Refusal> {
+    service.named(&Ask::from(request), id).await?;
+    Ok(Json(json!([])).into_response())
+}
+
+async fn no_factor_of(
+    State(service): State<Arc<Service>>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    service.admin(&Ask::from(request)).await?;
+    refused(Refusal::not_found(
+        "mfa_factor_not_found",
+        "Factor not found",
+    ))
+}
+
+async fn no_passkey_of(
+    State(service): State<Arc<Service>>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    service.admin(&Ask::from(request)).await?;
+    refused(no_passkeys())
 }
 
 fn nothing_to_verify() -> Refusal {

@@ -113,17 +113,6 @@ pub(super) async fn get(
     Ok(Json(user.json()).into_response())
 }
 
-/// `GET /admin/users/{id}/factors`: nobody has any here.
-pub(super) async fn factors(
-    State(service): State<Arc<Service>>,
-    id: Id,
-    request: Request,
-) -> Result<Response, Refusal> {
-    let ask = Ask::from(request);
-    service.named(&ask, id).await?;
-    Ok(Json(json!([])).into_response())
-}
-
 /// `POST /admin/users`.
 pub(super) async fn create(
     State(service): State<Arc<Service>>,

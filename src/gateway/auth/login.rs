@@ -6,12 +6,15 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::ask::Ask;
 use super::error::Refusal;
 use super::limit::Kind;
 use super::session::Method;
+use super::user::User;
 use super::{Service, password, refresh};
+use crate::gateway::database::Access;
 
 #[derive(Deserialize)]
 struct Params {
@@ -74,11 +77,34 @@ async fn with_password(service: &Service, ask: &mut Ask) -> Result<Response, Ref
         (false, false) => {}
     }
     service.can_sign()?;
-    let nobody = || Refusal::bad("invalid_credentials", "Invalid login credentials");
     let address = address.to_ascii_lowercase();
-    let user = service.user_by_email(ask, &address).await?;
+    // A second time where the hash was replaced in between, by another sign-in of the same user.
+    for _ in 0..2 {
+        let user = service.user_by_email(ask, &address).await?;
+        let user = proven(service, user, &secret).await?;
+        let begun = service.begin_session(ask, None, &user, Method::Password);
+        if let Some((now, session)) = begun.await? {
+            let hash = user.password.filter(|hash| password::is_outdated(hash));
+            if let Some(hash) = hash {
+                renew(service, ask, user.id, &hash, secret.clone()).await?;
+            }
+            let weak = password::weakness(&secret, service.settings().password_min);
+            let weak =
+                weak.map(|(message, reasons)| json!({ "message": message, "reasons": reasons }));
+            return service.signed_in(ask, &now, &session, weak);
+        }
+    }
+    Err(nobody())
+}
+
+fn nobody() -> Refusal {
+    Refusal::bad("invalid_credentials", "Invalid login credentials")
+}
+
+/// The user, if the password is right and nothing else is against it.
+async fn proven(service: &Service, user: Option<User>, secret: &str) -> Result<User, Refusal> {
     let hash = user.as_ref().and_then(|user| user.password.clone());
-    let is_right = service.hasher.verify(secret.clone(), hash).await?;
+    let is_right = service.hasher.verify(secret.to_owned(), hash).await?;
     let user = user.filter(|_| is_right).ok_or_else(nobody)?;
     // Only who has proven to be the user learns of a ban, or that the address is not confirmed.
     if user.is_banned {
@@ -92,9 +118,22 @@ async fn with_password(service: &Service, ask: &mut Ask) -> Result<Response, Ref
             ),
         );
     }
-    let weak = password::weakness(&secret, service.settings().password_min);
-    let weak = weak.map(|(message, reasons)| json!({ "message": message, "reasons": reasons }));
-    let begun = service.begin_session(ask, None, &user, Method::Password);
-    let (user, session) = begun.await?.ok_or_else(nobody)?;
-    service.signed_in(ask, &user, &session, weak)
+    Ok(user)
+}
+
+/// Replaces a hash of another kind, so that in time the answer to a wrong password takes equally long for everybody.
+async fn renew(
+    service: &Service,
+    ask: &Ask,
+    id: Uuid,
+    hash: &str,
+    secret: String,
+) -> Result<(), Refusal> {
+    let sql =
+        "update auth.users set encrypted_password = $3 where id = $1 and encrypted_password = $2";
+    let new = service.hasher.hash(secret).await?;
+    service
+        .once(ask, Access::Write, sql, &[&id, &hash, &new])
+        .await?;
+    Ok(())
 }

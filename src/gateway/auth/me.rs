@@ -60,6 +60,7 @@ struct Params {
     email: Option<String>,
     phone: Option<String>,
     password: Option<String>,
+    current_password: Option<String>,
     data: Option<Map<String, Value>>,
     app_metadata: Option<Value>,
 }
@@ -125,7 +126,9 @@ async fn check(service: &Service, user: &User, params: Params) -> Result<Change,
     Ok(Change {
         email: address,
         password: match params.password {
-            Some(secret) => Some(another_password(service, user, secret).await?),
+            Some(secret) => {
+                Some(another_password(service, user, secret, params.current_password).await?)
+            }
             None => None,
         },
         data: params.data,
@@ -136,8 +139,22 @@ async fn another_password(
     service: &Service,
     user: &User,
     secret: String,
+    current: Option<String>,
 ) -> Result<String, Refusal> {
     if user.password.is_some() {
+        // Nobody has to give it; who does wants it to be looked at.
+        if let Some(current) = current.filter(|current| !current.is_empty()) {
+            let is_right = service
+                .hasher
+                .verify(current, user.password.clone())
+                .await?;
+            if !is_right {
+                return Err(Refusal::bad(
+                    "current_password_invalid",
+                    "Current password required when setting new password.",
+                ));
+            }
+        }
         let is_same = service
             .hasher
             .verify(secret.clone(), user.password.clone())

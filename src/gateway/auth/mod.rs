@@ -52,8 +52,24 @@ impl Service {
     }
 }
 
+/// What whoever runs this server would otherwise learn from users.
+fn say_what_is_not(gateway: &Gateway) {
+    let settings = &gateway.settings;
+    if settings.jwt_secret.is_none() {
+        tracing::warn!(
+            "auth: nobody can sign in: there is no secret to sign tokens with; set API_JWT_SECRET"
+        );
+    } else if !settings.auth.autoconfirm && !settings.auth.signup_disabled {
+        tracing::warn!(
+            "auth: no mail is sent, so new users cannot sign in before a server with the service_role key confirms them; \
+             GOTRUE_MAILER_AUTOCONFIRM=true confirms them at once"
+        );
+    }
+}
+
 /// Its routes, without the prefix.
 pub(super) fn router(gateway: &Arc<Gateway>) -> Router {
+    say_what_is_not(gateway);
     let service = Arc::new(Service {
         gateway: Arc::clone(gateway),
         hasher: Hasher::new(),
@@ -70,7 +86,6 @@ pub(super) fn router(gateway: &Arc<Gateway>) -> Router {
             "/admin/users/{id}",
             get(admin::get).put(admin::update).delete(admin::delete),
         )
-        .route("/admin/users/{id}/factors", get(admin::factors))
         .merge(absent::routes())
         .fallback(|| async { Refusal::not_found("not_found", "There is no such endpoint") })
         .method_not_allowed_fallback(|| async {

@@ -28,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const ASKED_FOR: usize = 33 * 1024;
 /// The most that a hash from elsewhere may cost: KiB, passes, lanes, and the exponent of bcrypt.
 const MOST: (u32, u32, u32, u32) = (64 * 1024, 10, 4, 14);
+/// How a new hash begins.
+const NEW: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
 /// What a password is compared with where there is no hash: made with the parameters of new ones, from no password.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
@@ -61,6 +63,11 @@ pub(super) fn check_length(password: &str) -> Result<(), Refusal> {
 /// Whether a hash from elsewhere can be verified here, at a bearable cost.
 pub(super) fn is_known(hash: &str) -> bool {
     Known::of(hash).is_some()
+}
+
+/// Whether new hashes are made in another way.
+pub(super) fn is_outdated(hash: &str) -> bool {
+    !hash.starts_with(NEW)
 }
 
 /// See the module. Cheap to clone.
@@ -119,11 +126,16 @@ fn hash(password: &str) -> Result<String, Refusal> {
     let failed = || Refusal::internal("A password could not be processed");
     let (mut salt, mut out) = ([0; 16], [0; Params::DEFAULT_OUTPUT_LEN]);
     aws_lc_rs::rand::fill(&mut salt).map_err(|_| failed())?;
-    let params = Params::DEFAULT;
-    let (m, t, p) = (params.m_cost(), params.t_cost(), params.p_cost());
-    argon2(Algorithm::Argon2id, params, password, &salt, &mut out).ok_or_else(failed)?;
+    argon2(
+        Algorithm::Argon2id,
+        Params::DEFAULT,
+        password,
+        &salt,
+        &mut out,
+    )
+    .ok_or_else(failed)?;
     let (salt, out) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(out));
-    Ok(format!("$argon2id$v=19$m={m},t={t},p={p}${salt}${out}"))
+    Ok(format!("{NEW}{salt}${out}"))
 }
 
 fn verify(password: &str, hash: Option<&str>) -> bool {
@@ -218,9 +230,11 @@ mod tests {
     #[test]
     fn what_is_hashed_is_verified_and_nothing_else() {
         let hashed = hash("correct horse").unwrap();
-        assert!(
-            hashed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
-            "{hashed}"
+        assert!(!is_outdated(&hashed), "{hashed}");
+        let default = Params::DEFAULT;
+        assert_eq!(
+            (default.m_cost(), default.t_cost(), default.p_cost()),
+            (19_456, 2, 1)
         );
         assert!(hashed.len() <= 255);
         assert!(verify("correct horse", Some(&hashed)));

@@ -1,7 +1,7 @@
 // Users as a server with the service_role key manages them, and what this service has not.
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { anon, fresh, service, sql } from './support.mjs'
+import { anon, anonKey, fresh, service, sql } from './support.mjs'
 
 const PASSWORD = 'correct horse battery'
 const address = () => `${fresh('cem')}@example.com`
@@ -90,12 +90,15 @@ test('hashes of the real service are taken over', async (t) => {
   const email = address()
   // "correct horse battery", by pgcrypt's crypt(), as the real service makes them.
   const admin_ = await sql(t)
-  await admin_.query('create extension if not exists pgcrypto with schema extensions').catch(async () => {
-    await admin_.query('create schema if not exists extensions; create extension if not exists pgcrypto with schema extensions')
-  })
+  await admin_.query('create schema if not exists extensions; create extension if not exists pgcrypto with schema extensions')
   const { rows } = await admin_.query(`select extensions.crypt($1, extensions.gen_salt('bf', 10)) as hash`, [PASSWORD])
   good(await admin.createUser({ email, password_hash: rows[0].hash, email_confirm: true }))
   refused(await anon(t).auth.signInWithPassword({ email, password: 'another' }), 400, 'invalid_credentials')
+  // Several at once, as the first of them replaces the hash by one of this server.
+  const all = await Promise.all([1, 2, 3].map(() => anon(t).auth.signInWithPassword({ email, password: PASSWORD })))
+  for (const answer of all) good(answer)
+  const kept = await admin_.query('select encrypted_password from auth.users where email = $1', [email])
+  assert.match(kept.rows[0].encrypted_password, /^\$argon2id\$/)
   good(await anon(t).auth.signInWithPassword({ email, password: PASSWORD }))
   for (const bad of ['x', '$2b$20$abcdefghijklmnopqrstuuN7uqkqAJBqyDqxIbXEDqwMGsAxs5Xm6',
     '$argon2id$v=19$m=4194304,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA']) {
@@ -136,6 +139,25 @@ test('deleteUser can leave a row that says nothing', async (t) => {
   refused(await anon(t).auth.refreshSession(session), 400, 'refresh_token_not_found')
   // The address is free again.
   assert.notEqual(good(await anon(t).auth.signUp({ email, password: PASSWORD })).user.id, user.id)
+})
+
+test('a user to whom rows refer stays, unless they say what becomes of them', async (t) => {
+  const admin = await sql(t)
+  const { auth } = service(t)
+  const [cascade, restrict] = [fresh('goes'), fresh('stays')]
+  await admin.query(`
+    create table public.${cascade} (id int, owner uuid references auth.users on delete cascade);
+    create table public.${restrict} (id int, owner uuid references auth.users);`)
+  const { user } = good(await auth.admin.createUser({ email: address() }))
+  await admin.query(`insert into public.${cascade} values (1, $1)`, [user.id])
+  await admin.query(`insert into public.${restrict} values (1, $1)`, [user.id])
+  const { error } = await auth.admin.deleteUser(user.id)
+  assert.equal(error.status, 500)
+  assert.equal((await admin.query(`select from public.${cascade}`)).rowCount, 1)
+  await admin.query(`delete from public.${restrict}`)
+  good(await auth.admin.deleteUser(user.id))
+  assert.equal((await admin.query(`select from public.${cascade}`)).rowCount, 0)
+  await assert.rejects(admin.query(`insert into public.${restrict} values (1, $1)`, [user.id]), /foreign key/)
 })
 
 test('admin.signOut ends sessions of a token', async (t) => {
@@ -182,6 +204,25 @@ test('what is not here is refused with a code, as an error of the service', asyn
   refused(await admin.inviteUserByEmail(email), 422, 'feature_disabled')
   refused(await admin.generateLink({ type: 'magiclink', email }), 422, 'feature_disabled')
   refused(await admin.oauth.listClients(), 404, 'feature_disabled')
+  const { user } = good(await auth.getUser())
+  const id = user.id
+  const factor = { userId: id, id }
+  refused(await admin.mfa.deleteFactor(factor), 404, 'mfa_factor_not_found')
+  assert.deepEqual(good(await admin.passkey.listPasskeys({ userId: id })), [])
+  refused(await admin.passkey.deletePasskey({ userId: id, passkeyId: id }), 404, 'passkey_disabled')
+  refused(await admin.customProviders.listProviders(), 404, 'feature_disabled')
+  refused(await admin.customProviders.getProvider('custom:x'), 404, 'feature_disabled')
+  refused(await admin.oauth.createClient({ client_name: 'x', redirect_uris: ['https://example.com'] }), 404, 'feature_disabled')
+  refused(await admin.oauth.getClient(id), 404, 'feature_disabled')
+  refused(await admin.oauth.deleteClient(id), 404, 'feature_disabled')
+  refused(await auth.oauth.listGrants(), 404, 'feature_disabled')
+  refused(await auth.oauth.getAuthorizationDetails(id), 404, 'feature_disabled')
+  refused(await auth.mfa.challengeAndVerify({ factorId: id, code: '123456' }), 404, 'mfa_factor_not_found')
+  refused(await auth.mfa.verify({ factorId: id, challengeId: id, code: '123456' }), 404, 'mfa_factor_not_found')
+  // Where a browser would be sent.
+  const { data: { url: to } } = await visitor.signInWithOAuth({ provider: 'github', options: { skipBrowserRedirect: true } })
+  const sent = await fetch(to, { headers: { apikey: anonKey } })
+  assert.deepEqual([sent.status, (await sent.json()).error_code], [400, 'validation_failed'])
   // Only who may invite is told that nobody can.
   refused(await auth.admin.inviteUserByEmail(email), 403, 'not_admin')
 })

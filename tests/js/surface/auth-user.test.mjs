@@ -42,7 +42,8 @@ test('updateUser changes the password and ends all other sessions', async (t) =>
   const elsewhere = good(await other.signInWithPassword({ email, password: PASSWORD })).session
   refused(await auth.updateUser({ password: PASSWORD }), 422, 'same_password')
   refused(await auth.updateUser({ password: '123' }), 422, 'weak_password')
-  good(await auth.updateUser({ password: 'a new password' }))
+  refused(await auth.updateUser({ password: 'a new password', current_password: 'a guess' }), 400, 'current_password_invalid')
+  good(await auth.updateUser({ password: 'a new password', current_password: PASSWORD }))
   good(await auth.getUser())
   assert.equal((await other.getUser()).error.name, 'AuthSessionMissingError')
   refused(await anon(t).auth.refreshSession({ refresh_token: elsewhere.refresh_token }), 400, 'refresh_token_not_found')

@@ -62,6 +62,14 @@ test('signUp makes a user who is signed in, and signInWithPassword finds it agai
   assert.notEqual(claimsOf(again.session.access_token).session_id, claims.session_id)
 })
 
+test('a client of flow type pkce is signed in just the same', async (t) => {
+  const made = anon(t, { auth: { flowType: 'pkce' } })
+  const email = address()
+  assert.ok(good(await made.auth.signUp({ email, password: PASSWORD })).session)
+  assert.ok(good(await made.auth.signInWithPassword({ email, password: PASSWORD })).session)
+  refused(await made.auth.exchangeCodeForSession('a code'), 404, 'flow_state_not_found')
+})
+
 test('an address is taken once', async (t) => {
   const email = address()
   good(await anon(t).auth.signUp({ email, password: PASSWORD }))
