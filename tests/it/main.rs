@@ -73,6 +73,7 @@ mod surface_leaks;
 mod surface_sessions;
 mod surface_storage;
 mod surface_storage_leaks;
+mod surface_storage_serving;
 mod surface_storage_sql;
 mod surface_storage_tus;
 mod swap_in;

@@ -1,16 +1,18 @@
 //! `/storage/v1`: buckets and objects, as Supabase Storage has them.
 //!
 //! A request is read ([`ask`], [`incoming`], [`names`], [`range`], [`sign`], [`kinds`]), asks the database under its
-//! caller's role whether it may ([`objects`], [`buckets`]), and moves content ([`content`], [`upload`], [`serve`],
-//! [`render`], [`tus`]). Policies on `storage.objects` decide everything but what is in a public bucket and what a signed
+//! caller's role whether it may ([`objects`], [`buckets`]), and moves content ([`content`], [`upload`], [`commit`],
+//! [`serve`], [`render`], [`tus`]). Policies on `storage.objects` decide everything but what is in a public bucket and what a signed
 //! URL names: only for those the service asks for itself, after it has looked at the bucket or the token.
 //!
 //! Content is written before its row and removed after it, so that no row is ever without content; what a crash leaves
 //! without a row is swept ([`sweep`]).
 
 mod ask;
+mod bucket_settings;
 mod buckets;
 mod change;
+mod commit;
 mod content;
 mod disposition;
 mod download;
@@ -22,6 +24,7 @@ mod list;
 mod names;
 mod objects;
 mod range;
+mod remove;
 mod render;
 mod serve;
 mod sign;
@@ -160,13 +163,13 @@ fn objects_routes() -> Router<Arc<Storage>> {
             get(download::authenticated_info),
         )
         .route("/object/info/{bucket}/{*name}", get(download::info))
-        .route("/object/{bucket}", delete(change::remove_many))
+        .route("/object/{bucket}", delete(remove::remove_many))
         .route(
             "/object/{bucket}/{*name}",
             get(download::either)
                 .post(upload::create)
                 .put(upload::replace)
-                .delete(change::remove_one),
+                .delete(remove::remove_one),
         )
         .route("/render/image/public/{bucket}/{*name}", get(render::public))
         .route(

@@ -16,10 +16,11 @@ use super::unfinished::{Unfinished, end, remove};
 use super::{Door, OFFSET, PART, mine, number, state};
 use crate::gateway::storage::Storage;
 use crate::gateway::storage::ask;
+use crate::gateway::storage::commit::{self, Fresh};
 use crate::gateway::storage::content::next;
 use crate::gateway::storage::error::Error;
 use crate::gateway::storage::incoming::content_length;
-use crate::gateway::storage::upload::{self, Fresh, Order};
+use crate::gateway::storage::upload::{self, Order};
 
 /// Bytes of a segment: what a crash costs at most.
 const SEGMENT: u64 = 16 * 1024 * 1024;
@@ -191,7 +192,7 @@ async fn assemble(storage: &Storage, unfinished: &Unfinished, order: &Order) -> 
     if writer.size() != unfinished.info.length {
         return Err(Error::internal());
     }
-    upload::commit(storage, order, &about, writer, fresh)
+    commit::commit(storage, order, &about, writer, fresh)
         .await
         .map(drop)
 }
