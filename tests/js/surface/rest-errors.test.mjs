@@ -123,9 +123,14 @@ describe('what a function raises', () => {
 })
 
 describe('requests that cannot be read', () => {
-  test('filters', () => fails(parents().select().filter('id', 'noop', 1), 400, {
-    code: 'PGRST100', message: '"failed to parse filter (noop.1)" (line 1, column 1)', details: 'unexpected "o" expecting "not" or operator (eq, gt, ...)', hint: null,
-  }))
+  test('filters', async () => {
+    const { error, status } = await parents().select().filter('id', 'noop', 1)
+    assert.equal(status, 400)
+    assert.equal(error.code, 'PGRST100')
+    assert.equal(error.message, '"failed to parse filter (noop.1)" (line 1, column 1)')
+    // Which letter was unexpected is a matter of the parser.
+    assert.match(error.details, /^unexpected "\w" expecting "not" or operator \(eq, gt, \.\.\.\)$/)
+  })
   for (const [what, query] of [
     ['select', 'select=id,,name'], ['select', 'select=id('], ['order', 'order=id.sideways'], ['logic', 'or=(id.eq.1'], ['logic', 'or=()'], ['in', 'id=in.1,2'], ['is', 'id=is.nothing'],
   ]) {
