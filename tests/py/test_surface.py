@@ -39,11 +39,13 @@ create or replace function public.pys_long(at_least int) returns setof pys_books
 
 
 class Surface(unittest.IsolatedAsyncioTestCase):
-    async def asyncSetUp(self):
+    def setUp(self):
         self.sql = database()
         self.addCleanup(self.sql.close)
         # Each test begins with the same rows.
         self.sql.execute_simple(GROUND)
+
+    async def asyncSetUp(self):
         self.client = await self.made(os.environ["ANON_KEY"])
 
     async def made(self, key, **options):
