@@ -8,7 +8,7 @@ test: ## everything: units, sockets, transcripts, JavaScript and Python clients,
 	scripts/ensure postgres node python chromium && cargo test --no-fail-fast
 
 lint-js: ## the inspector and the tests in JavaScript
-	scripts/ensure node && npm ci --prefix tests/js --no-audit --no-fund && tests/js/node_modules/.bin/eslint --config tests/js/eslint.config.mjs clients/inspector 'tests/js/*.mjs'
+	scripts/ensure node && npm ci --prefix tests/js --no-audit --no-fund && tests/js/node_modules/.bin/eslint --config tests/js/eslint.config.mjs clients/inspector 'tests/js/**/*.mjs'
 
 check: lint-js ## format, lints, licences
 	cargo fmt --check && cargo clippy --all-targets --locked -- -D warnings && scripts/ensure cargo-deny && cargo deny check bans licenses sources

@@ -23,6 +23,7 @@ use axum::routing::options;
 use crate::tenant::Tenant;
 use database::Database;
 pub use settings::{Parts, Settings};
+pub use storage::sweep_older as sweep_storage;
 
 /// The address at the other end of a request's connection, among its extensions. That of a proxy, where there is one.
 #[derive(Clone, Copy, Debug)]

@@ -161,8 +161,10 @@ async fn run_app(
     stop: &mut Stop,
 ) -> anyhow::Result<()> {
     let connect = embedded.connect_options();
+    let parts = config.surface.parts.unwrap_or_default();
     dovetail::app::run(config, stop.requested(), |address| {
-        println!("{}", welcome::text(address, keys, &connect, folder));
+        let text = welcome::text(address, keys, &connect, folder, parts);
+        println!("{text}");
     })
     .await
 }

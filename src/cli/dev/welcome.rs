@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use dovetail::config::Parts;
 use dovetail::postgres::ConnectOptions;
 
 use super::keys::DevKeys;
@@ -13,6 +14,7 @@ pub(super) fn text(
     keys: &DevKeys,
     database: &ConnectOptions,
     folder: &Path,
+    parts: Parts,
 ) -> String {
     let DevKeys {
         anon_key,
@@ -21,6 +23,11 @@ pub(super) fn text(
     } = keys;
     let database = database_url(database);
     let folder = folder.display();
+    let write = match parts.rest {
+        true => WRITE_WITH_CLIENT,
+        false => WRITE_WITH_SQL,
+    };
+    let services = services(parts);
     format!(
         r#"
 Dovetail is ready on http://{address}
@@ -29,7 +36,7 @@ Dovetail is ready on http://{address}
   service key  {service_key}
   database     {database}
   inspector    http://{address}/inspector
-
+{services}
 Try it with supabase-js. In an empty folder:
 
   npm install @supabase/supabase-js ws
@@ -50,9 +57,8 @@ Save this as todos.mjs and run it: node todos.mjs
     .channel('todos')
     .on('postgres_changes', {{ event: '*', schema: 'public', table: 'todos' }}, (change) =>
       console.log(change.eventType, change.new))
-    .subscribe((status, error) => console.log(status, error ?? ''))
-
-Then write a row, and see it arrive:
+{write}
+Rows that are written by SQL arrive too:
 
   psql '{database}' -c "insert into todos (task) values ('buy milk')"
 
@@ -60,6 +66,36 @@ The table todos is open to everybody who has the anon key. Everything is kept in
 remove it to begin anew. Only this machine can connect. Stop with Ctrl-C.
 "#
     )
+}
+
+/// The end of the sample where rows can be written by the same client.
+const WRITE_WITH_CLIENT: &str = r#"    .subscribe(async (status, error) => {
+      console.log(status, error ?? '')
+      if (status === 'SUBSCRIBED') await supabase.from('todos').insert({ task: 'buy bread' })
+    })
+"#;
+
+/// And where they cannot.
+const WRITE_WITH_SQL: &str = r#"    .subscribe((status, error) => console.log(status, error ?? ''))
+"#;
+
+/// What else of Supabase is served at the same address.
+fn services(parts: Parts) -> String {
+    let list: Vec<&str> = [
+        (parts.rest, "from() and rpc()"),
+        (parts.auth, "auth"),
+        (parts.storage, "storage"),
+    ]
+    .into_iter()
+    .filter_map(|(served, name)| served.then_some(name))
+    .collect();
+    match list.as_slice() {
+        [] => String::new(),
+        list => format!(
+            "\nThe same address serves supabase-js: realtime, {}.\n",
+            list.join(", ")
+        ),
+    }
 }
 
 /// The URL for psql, every part encoded.

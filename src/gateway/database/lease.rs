@@ -3,7 +3,7 @@
 use deadpool::managed::Object;
 use tokio_postgres::{Row, Statement};
 
-use super::link::{Link, Links, RESET, Scene};
+use super::link::{Link, Links, Scene};
 use super::{Error, Params};
 
 /// See the module. Dropped before it was given back (an error, a client that went away), it is cleaned on a task of its
@@ -27,38 +27,31 @@ impl Lease {
 
     /// A whole transaction.
     pub(super) async fn once(
-        mut self,
+        self,
         scene: &Scene<'_>,
         sql: &str,
         params: &Params<'_>,
     ) -> Result<Vec<Row>, Error> {
         let role = scene.role();
         if let Some(statement) = self.link().known(role, sql) {
-            let result = self.link().once(scene, &statement, params).await;
-            match &result {
-                Err(error) if is_stale(error) => self.link().forget(role, sql),
-                _ => {
-                    self.settled(&result);
-                    return result;
+            match self.link().once(scene, &statement, params).await {
+                // The transaction is over and nothing of it stayed: once more with the statement prepared anew.
+                Err(error) if is_stale(&error) => self.link().forget(role, sql),
+                Err(error) => return Err(error),
+                Ok(rows) => {
+                    self.give_back();
+                    return Ok(rows);
                 }
             }
-            // Nothing was changed: the statement did not even begin.
-            tidy(self.link()).await?;
+            self.link().end("rollback").await?;
         }
         self.link().begin(scene).await?;
         let statement = self.link().statement(role, sql).await?;
+        // Values are parameters, so the text has none.
+        tracing::debug!(?sql, "statement");
         let rows = self.run(&statement, params).await?;
         self.end("commit").await?;
         Ok(rows)
-    }
-
-    /// After an error of Postgres itself the transaction is over and reset was asked for; otherwise the connection is
-    /// cleaned as if the request had been dropped.
-    fn settled(&mut self, result: &Result<Vec<Row>, Error>) {
-        if result.is_ok() {
-            // Dropping the object is giving it back.
-            drop(self.link.take());
-        }
     }
 
     pub(super) async fn begin(&self, scene: &Scene<'_>) -> Result<(), Error> {
@@ -84,14 +77,15 @@ impl Lease {
     }
 
     /// Ends the transaction by this word and gives the connection back.
-    pub(super) async fn end(mut self, word: &str) -> Result<(), Error> {
-        let (ended, reset) = {
-            let client = &self.link().client;
-            tokio::join!(biased; client.batch_execute(word), client.batch_execute(RESET))
-        };
-        reset?;
+    pub(super) async fn end(self, word: &str) -> Result<(), Error> {
+        self.link().end(word).await?;
+        self.give_back();
+        Ok(())
+    }
+
+    fn give_back(mut self) {
+        // Dropping the object is giving it back.
         drop(self.link.take());
-        Ok(ended?)
     }
 }
 
@@ -103,21 +97,11 @@ impl Drop for Lease {
             return;
         }
         tokio::spawn(async move {
-            if tidy(&link).await.is_err() {
+            if link.end("rollback").await.is_err() {
                 drop(Object::take(link));
             }
         });
     }
-}
-
-async fn tidy(link: &Link) -> Result<(), Error> {
-    let (rolled_back, reset) = tokio::join!(
-        biased;
-        link.client.batch_execute("rollback"),
-        link.client.batch_execute(RESET),
-    );
-    rolled_back?;
-    Ok(reset?)
 }
 
 /// A prepared statement whose meaning DDL has changed (`cached plan must not change result type`), or that somebody has
@@ -125,7 +109,7 @@ async fn tidy(link: &Link) -> Result<(), Error> {
 fn is_stale(error: &Error) -> bool {
     match error {
         Error::Postgres(error) => error.as_db_error().is_some_and(|db| {
-            matches!(db.code().code(), "26000")
+            db.code().code() == "26000"
                 || (db.code().code() == "0A000" && db.message().contains("cached plan"))
         }),
         _ => false,

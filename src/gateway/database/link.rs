@@ -6,6 +6,7 @@ use std::time::Duration;
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use lru::LruCache;
 use parking_lot::Mutex;
+use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Row, Statement};
 
@@ -26,9 +27,13 @@ const SET_SCENE: &str = "select pg_catalog.set_config('role', $1, true), \
     pg_catalog.set_config('request.cookies', $6, true), pg_catalog.set_config('search_path', $7, true)";
 
 /// Takes back whatever a function may have done to the session. Not `DISCARD ALL`: it would also forget the prepared
-/// statements. The first undoes a role, the second every setting; what was given at the start of the session stays.
-pub(super) const RESET: &str = "reset session authorization; reset all; discard temp; discard sequences; close all; \
-    unlisten *; select pg_catalog.pg_advisory_unlock_all()";
+/// statements. What was given at the start of the session stays.
+///
+/// That the role is taken back matters most: were a transaction not to begin, what follows it runs as the login, which
+/// has no rights.
+const RESET: &str = "reset role; reset all; discard temp; discard sequences; close all; unlisten *";
+/// The rest of it, prepared because it would have to be planned each time.
+const UNLOCK: &str = "select pg_catalog.pg_advisory_unlock_all()";
 
 /// Makes connections for the pool.
 pub(super) struct Links {
@@ -59,7 +64,7 @@ impl Manager for Links {
         Ok(Link {
             client,
             driver,
-            set_scene: tokio::sync::OnceCell::new(),
+            own: OnceCell::new(),
             statements: Mutex::new(LruCache::new(STATEMENTS)),
         })
     }
@@ -103,11 +108,17 @@ impl<'a> Scene<'a> {
     }
 }
 
+/// Statements of every transaction.
+struct Own {
+    set_scene: Statement,
+    unlock: Statement,
+}
+
 /// See the module.
 pub(super) struct Link {
     pub(super) client: Client,
     driver: JoinHandle<()>,
-    set_scene: tokio::sync::OnceCell<Statement>,
+    own: OnceCell<Own>,
     /// By role and text.
     statements: Mutex<LruCache<(String, String), Statement>>,
 }
@@ -122,11 +133,11 @@ impl Drop for Link {
 impl Link {
     /// Opens a transaction under the scene's role.
     pub(super) async fn begin(&self, scene: &Scene<'_>) -> Result<(), Error> {
-        let set = self.set_scene().await?;
+        let own = self.own().await?;
         let (begun, set) = tokio::join!(
             biased;
             self.client.batch_execute(scene.begin),
-            self.set(&set, scene),
+            self.set(&own.set_scene, scene),
         );
         begun?;
         set
@@ -139,26 +150,44 @@ impl Link {
         statement: &Statement,
         params: &Params<'_>,
     ) -> Result<Vec<Row>, Error> {
-        let set = self.set_scene().await?;
-        let (begun, set, rows, committed, reset) = tokio::join!(
+        let own = self.own().await?;
+        let (begun, set, rows, ended) = tokio::join!(
             biased;
             self.client.batch_execute(scene.begin),
-            self.set(&set, scene),
+            self.set(&own.set_scene, scene),
             self.client.query(statement, params),
-            self.client.batch_execute("commit"),
-            self.client.batch_execute(RESET),
+            self.end("commit"),
         );
         begun?;
         set?;
         let rows = rows?;
-        committed?;
-        reset?;
+        ended?;
         Ok(rows)
     }
 
-    async fn set_scene(&self) -> Result<Statement, Error> {
-        let prepare = || self.client.prepare(SET_SCENE);
-        Ok(self.set_scene.get_or_try_init(prepare).await?.clone())
+    /// Ends a transaction by this word and takes back what it left in the session. Whether the first failed is said
+    /// inside, what else fails makes the connection unfit for anybody.
+    pub(super) async fn end(&self, word: &str) -> Result<(), Error> {
+        let own = self.own().await?;
+        let (ended, reset, unlocked) = tokio::join!(
+            biased;
+            self.client.batch_execute(word),
+            self.client.batch_execute(RESET),
+            self.client.query(&own.unlock, &[]),
+        );
+        reset?;
+        unlocked?;
+        Ok(ended?)
+    }
+
+    async fn own(&self) -> Result<&Own, Error> {
+        let prepare = || async {
+            Ok::<_, Error>(Own {
+                set_scene: self.client.prepare(SET_SCENE).await?,
+                unlock: self.client.prepare(UNLOCK).await?,
+            })
+        };
+        self.own.get_or_try_init(prepare).await
     }
 
     async fn set(&self, statement: &Statement, scene: &Scene<'_>) -> Result<(), Error> {

@@ -71,8 +71,20 @@ pub(super) const SUPABASE: &[File] = &[
 ];
 
 pub(super) const EMBEDDED: &[File] = &[
-    file!(1, "embedded/001_auth.sql", Always, NOTHING_TO_CHECK),
-    file!(2, "embedded/002_storage.sql", Always, NOTHING_TO_CHECK),
+    file!(
+        1,
+        "embedded/001_auth.sql",
+        Always,
+        "exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+                 where n.nspname = 'auth' and c.relname = 'users')"
+    ),
+    file!(
+        2,
+        "embedded/002_storage.sql",
+        Always,
+        "exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+                 where n.nspname = 'storage' and c.relname = 'objects' and c.relkind in ('r', 'p'))"
+    ),
 ];
 
 pub(super) const REALTIME: &[File] = &[

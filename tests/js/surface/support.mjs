@@ -85,3 +85,38 @@ export async function data(request) {
   if (answer.error) throw new Error(`${answer.status} ${JSON.stringify(answer.error)}`)
   return answer.data
 }
+
+/** Quotes, for names that come from the tests themselves. */
+const quoted = (name) => `"${name.replaceAll('"', '""')}"`
+
+/**
+ * The ground a file stands on: runs its DDL in schema public and lets the client roles use what it made. All names begin
+ * with the file's own prefix, so files can run at the same time, and again in the same database.
+ */
+export async function ground(prefix, ddl) {
+  const session = await sql()
+  const { rows } = await session.query(
+    `select case c.relkind when 'v' then 'view' else 'table' end as kind, c.oid::regclass::text as name
+       from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v') and starts_with(c.relname, $1)
+     union all
+     select 'function', p.oid::regprocedure::text
+       from pg_proc p where p.pronamespace = 'public'::regnamespace and starts_with(p.proname, $1)
+     union all
+     select 'type', t.oid::regtype::text
+       from pg_type t left join pg_class c on c.oid = t.typrelid
+       where t.typnamespace = 'public'::regnamespace and starts_with(t.typname, $1) and (t.typtype in ('e', 'd') or c.relkind = 'c')`,
+    [prefix],
+  )
+  for (const { kind, name } of rows) await session.query(`drop ${kind} if exists ${name} cascade`)
+  await session.query(ddl)
+  const made = await session.query(
+    `select relkind, relname from pg_class
+     where relnamespace = 'public'::regnamespace and relkind in ('r', 'v', 'S') and starts_with(relname, $1)`,
+    [prefix],
+  )
+  for (const { relkind, relname } of made.rows) {
+    const kind = relkind === 'S' ? 'sequence' : 'table'
+    await session.query(`grant all on ${kind} public.${quoted(relname)} to anon, authenticated, service_role`)
+  }
+  return session
+}
