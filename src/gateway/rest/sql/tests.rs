@@ -131,7 +131,7 @@ fn a_statement_depends_on_the_shape_of_a_request_only() {
     let catalog = made::catalog();
     let text = |value: &str, limit: &str| {
         let pairs = [
-            ("select", "id,users(name)"),
+            ("select", "id,users(title)"),
             ("title", &*format!("eq.{value}")),
             (
                 "or",

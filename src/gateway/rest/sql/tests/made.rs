@@ -110,7 +110,7 @@ const RELATIONS: [&str; 6] = [
 
 /// A name that is right, or one that is not, perhaps in quotes so that it is read to its end.
 fn name(dice: &mut Dice, right: &[&str]) -> String {
-    let text = match dice.below(12) {
+    let text = match dice.below(40) {
         0 => dice.of(&HOSTILE).to_owned(),
         1 => format!("{}{}", dice.of(right), dice.of(&HOSTILE)),
         _ => dice.of(right).to_owned(),
@@ -132,7 +132,8 @@ fn field(dice: &mut Dice) -> String {
         match dice.below(3) {
             0 => field.push_str(dice.of(&["0", "-1", "12"])),
             1 => field.push_str(&quoted(dice.of(&HOSTILE))),
-            _ => field.push_str(dice.of(&HOSTILE)),
+            _ if dice.one_in(4) => field.push_str(dice.of(&HOSTILE)),
+            _ => field.push_str("mArK"),
         }
     }
     field
@@ -210,7 +211,7 @@ fn test(dice: &mut Dice) -> String {
         ),
         3 => format!("{}(any).{{{hostile}}}", dice.of(&["eq", "like", "match"])),
         4 => format!("isdistinct.{hostile}"),
-        5 => format!("{hostile}.1"),
+        5 if dice.one_in(4) => format!("{hostile}.1"),
         _ => {
             let operators = [
                 "eq", "neq", "gt", "lte", "like", "ilike", "match", "cs", "cd", "ov", "sl", "adj",
@@ -292,7 +293,7 @@ pub(super) fn request(dice: &mut Dice) -> Request {
     if dice.one_in(5) {
         add(
             "limit".to_owned(),
-            dice.of(&["1", "0", "1;mArK", "-1", "99999999999999"])
+            dice.of(&["1", "0", "7", "1;mArK", "99999999999999"])
                 .to_owned(),
         );
     }
@@ -315,7 +316,7 @@ pub(super) fn request(dice: &mut Dice) -> Request {
         } else {
             &COLUMNS[..]
         };
-        let key = match dice.one_in(10) {
+        let key = match dice.one_in(30) {
             true => dice.of(&HOSTILE),
             false => dice.of(right),
         };
