@@ -104,10 +104,8 @@ fn one(door: Door) -> MethodRouter<Arc<Storage>> {
             .map_err(Error::literally)
     };
     // HEAD alone: GET means nothing in TUS.
-    axum::routing::patch(patch)
-        .head(head)
-        .delete(delete)
-    }
+    axum::routing::patch(patch).head(head).delete(delete)
+}
 
 fn version(headers: &HeaderMap) -> Result<(), Error> {
     match headers.get(RESUMABLE) {
@@ -222,7 +220,7 @@ async fn terminate(
         .take_over(unfinished.id)
         .await
         .ok_or_else(Error::locked)?;
-    remove(storage, unfinished.id).await?;
+    remove(&storage.content, unfinished.id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -155,7 +155,7 @@ async fn complete(storage: &Storage, unfinished: &Unfinished, order: &Order) -> 
         }
         Err(error) => {
             if error.status < 500 {
-                remove(storage, unfinished.id).await?;
+                remove(&storage.content, unfinished.id).await?;
             }
             Err(error)
         }
