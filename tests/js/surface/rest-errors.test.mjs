@@ -156,6 +156,20 @@ describe('requests that cannot be read', () => {
     assert.equal(answer.status, 400)
     assert.deepEqual(await answer.json(), { code: 'PGRST102', message: 'All object keys must match', details: null, hint: null })
   })
+  test('paths that are none', async () => {
+    const deep = await fetch(`${url}/rest/v1/err_parents/1`, { headers: { apikey: anonKey } })
+    assert.equal(deep.status, 404)
+    assert.equal((await deep.json()).code, 'PGRST125')
+    // Where PostgREST describes itself, if it is configured to.
+    const root = await fetch(`${url}/rest/v1/`, { headers: { apikey: anonKey } })
+    assert.equal(root.status, 404)
+    assert.equal((await root.json()).code, 'PGRST126')
+  })
+  test('a request without any key', async () => {
+    const answer = await fetch(`${url}/rest/v1/err_parents`)
+    assert.equal(answer.status, 401)
+    assert.equal((await answer.json()).message, 'No API key found in request')
+  })
   test('a method that is none of these', async () => {
     const answer = await fetch(`${url}/rest/v1/err_parents`, { method: 'PROPFIND', headers: { apikey: anonKey } })
     assert.equal(answer.status, 405)
