@@ -104,10 +104,8 @@ fn one(door: Door) -> MethodRouter<Arc<Storage>> {
             .map_err(Error::literally)
     };
     // HEAD alone: GET means nothing in TUS.
-    axum::routing::patch(patch)
-        .head(head)
-        .delete(delete)
-    }
+    axum::routing::patch(patch).head(head).delete(delete)
+}
 
 fn version(headers: &HeaderMap) -> Result<(), Error> {
     match headers.get(RESUMABLE) {
