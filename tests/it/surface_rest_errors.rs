@@ -50,7 +50,7 @@ async fn refusals_have_the_codes_of_postgrest() {
         ("books", &[("limit", "x")], 400, "PGRST100"),
         ("books/1", &[], 404, "PGRST125"),
         ("rpc/a/b", &[], 404, "PGRST125"),
-        ("", &[], 501, "PGRST127"),
+        ("", &[], 404, "PGRST126"),
         ("books", &[("words", "fts(nope).x")], 400, "42704"),
         ("books", &[("words", "fts(english).(")], 400, "42601"),
         ("books", &[("title", "match.(")], 400, "2201B"),

@@ -544,6 +544,38 @@ async fn rows_are_chosen_by_what_is_related_to_them() {
 }
 
 #[tokio::test]
+async fn rows_are_counted_by_a_column_that_is_none() {
+    let at = shared().await;
+    assert_eq!(
+        at.rows("books", &[("select", "count")]).await,
+        json!([{"count": 4}])
+    );
+    let some = [("select", "n:count::text"), ("id", "gt.1")];
+    assert_eq!(at.rows("books", &some).await, json!([{"n": "3"}]));
+    let related = [("select", "id,books(count)"), ("order", "id")];
+    let rows = at.rows("authors", &related).await;
+    let counts: Vec<i64> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["books"][0]["count"].as_i64().unwrap())
+        .collect();
+    assert_eq!(counts, [2, 1, 0]);
+    assert_eq!(
+        at.refusal("books", &[("select", "id,count")]).await,
+        (400, "42803".into())
+    );
+    assert_eq!(
+        at.refusal("books", &[("count", "eq.1")]).await,
+        (400, "42703".into())
+    );
+    assert_eq!(
+        at.rows("books", &[("select", ""), ("limit", "1")]).await,
+        json!([{}])
+    );
+}
+
+#[tokio::test]
 async fn the_form_of_the_answer_is_negotiated() {
     let at = shared().await;
     let get = async |pairs: &[(&str, &str)], accept: &str| {

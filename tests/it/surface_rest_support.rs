@@ -117,7 +117,7 @@ pub async fn with(settings: &[(&str, &str)]) -> Surface {
         .batch_execute(SCHEMA)
         .await
         .expect("the schema of the tests");
-    let mut all = vec![("PGRST_DB_SCHEMAS", "public,api")];
+    let mut all = vec![("SURFACE", "rest"), ("PGRST_DB_SCHEMAS", "public,api")];
     all.extend_from_slice(settings);
     Surface::over(database, &all).await
 }

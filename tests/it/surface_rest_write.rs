@@ -348,7 +348,7 @@ async fn a_change_that_is_not_as_it_was_asked_for_is_undone() {
     )
     .await;
     assert_eq!((one.status, one.json()), (200, json!({"id": 1})));
-    let created = ask("POST", &[("select", "text")], json!({"text": "n"})).await;
+    let created = ask("POST", &[("select", "text")], json!({"id": 3, "text": "n"})).await;
     assert_eq!(
         (created.status, created.json()),
         (201, json!({"text": "n"}))

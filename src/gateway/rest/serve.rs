@@ -49,18 +49,23 @@ pub(super) async fn answer(gateway: &Gateway, request: Request) -> Result<Respon
     let asking = asking(gateway, head, stream).await?;
     let failed = |error| of_database(&error, &asking.caller.role);
     let rest = &gateway.rest;
-    let catalog = rest.catalog.get().await.map_err(failed)?;
-    let first = asking.attempt(rest, &catalog).await;
-    match first {
-        // Perhaps the catalog is older than what is asked for. Nothing was changed.
-        Err(rejection) if rejection.may_be_stale() => {
-            match rest.catalog.newer(&catalog).await.map_err(failed)? {
-                Some(newer) => asking.attempt(rest, &newer).await,
-                None => Err(rejection),
+    let mut catalog = rest.catalog.get().await.map_err(failed)?;
+    let mut answer = asking.attempt(rest, &catalog).await;
+    // Perhaps the catalog is older than what is asked for. Nothing was changed. Twice: what somebody else was reading
+    // already may be older too, but not what is read after that.
+    for _ in 0..2 {
+        match answer {
+            Err(rejection) if rejection.may_be_stale() => {
+                match rest.catalog.newer(&catalog).await.map_err(failed)? {
+                    Some(newer) => catalog = newer,
+                    None => return Err(rejection),
+                }
+                answer = asking.attempt(rest, &catalog).await;
             }
+            answer => return answer,
         }
-        answer => answer,
     }
+    answer
 }
 
 async fn asking(gateway: &Gateway, head: Parts, stream: Stream) -> Result<Asking<'_>, Rejection> {
@@ -114,10 +119,7 @@ fn allowed(target: &Target, method: &Method) -> Result<(), Rejection> {
         ))
     };
     match (target, method) {
-        (Target::Root, &Method::GET | &Method::HEAD) => Err(Rejection::unsupported(
-            "The description of the schema as OpenAPI",
-            "Ask the database's catalog for its tables and functions",
-        )),
+        (Target::Root, &Method::GET | &Method::HEAD) => Err(no_description()),
         (Target::Relation(_), &Method::PUT) => Err(Rejection::unsupported(
             "PUT of a single row",
             "POST with header `Prefer: resolution=merge-duplicates` does the same",
@@ -199,11 +201,7 @@ impl Asking<'_> {
     /// The answer by this catalog.
     async fn attempt(&self, rest: &Rest, catalog: &Arc<Catalog>) -> Result<Response, Rejection> {
         match &self.target {
-            Target::Root => Err(Rejection::new(
-                StatusCode::NOT_FOUND,
-                "PGRST126",
-                "Root endpoint metadata is disabled",
-            )),
+            Target::Root => Err(no_description()),
             Target::Function(name) => self.call(rest, catalog, name).await,
             Target::Relation(name) => {
                 let relation = catalog
@@ -490,6 +488,13 @@ fn params<'s>(texts: &'s [Text<'s>]) -> Vec<&'s (dyn ToSql + Sync)> {
         .iter()
         .map(|text| text as &(dyn ToSql + Sync))
         .collect()
+}
+
+/// The root, where PostgREST describes the schema unless that is turned off.
+fn no_description() -> Rejection {
+    let message = "Root endpoint metadata is disabled";
+    Rejection::new(StatusCode::NOT_FOUND, "PGRST126", message)
+        .hint("The schema is not described as OpenAPI here; ask the database's catalog for tables and functions")
 }
 
 fn no_relation(catalog: &Catalog, schema: &str, name: &str) -> Rejection {
