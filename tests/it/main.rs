@@ -70,6 +70,8 @@ mod surface_auth_support;
 mod surface_clients;
 mod surface_edge;
 mod surface_leaks;
+mod surface_rest_access;
+mod surface_rest_embed;
 mod surface_rest_errors;
 mod surface_rest_injection;
 mod surface_rest_read;

@@ -3,12 +3,12 @@
 use serde_json::json;
 
 use crate::support::http::Request;
-use crate::surface_rest_support::{refusal, shared, start};
+use crate::surface_rest_support::{Pairs, refusal, shared, start};
 
 #[tokio::test]
 async fn refusals_have_the_codes_of_postgrest() {
     let at = shared().await;
-    let cases: [(&str, &[(&str, &str)], u16, &str); 33] = [
+    let cases: [(&str, Pairs, u16, &str); 33] = [
         ("book", &[], 404, "PGRST205"),
         ("books", &[("nope", "eq.1")], 400, "42703"),
         ("books", &[("select", "nope")], 400, "42703"),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::surface_rest_support::{refusal, shared, start};
+use crate::surface_rest_support::{Pairs, refusal, shared, start};
 
 #[tokio::test]
 async fn functions_are_called_by_get_and_post() {
@@ -48,7 +48,7 @@ async fn functions_are_called_by_get_and_post() {
             "{name} {body}"
         );
     }
-    let gets: [(&str, &[(&str, &str)], Value); 7] = [
+    let gets: [(&str, Pairs, Value); 7] = [
         ("add", &[("a", "1"), ("b", "2")], json!(3)),
         ("add", &[("a", "5")], json!(15)),
         ("hello", &[], json!("hello")),

@@ -95,6 +95,9 @@ insert into private.keys values (1, 'a key');
 create function private.tell() returns text language sql as $$ select 'told' $$;
 "#;
 
+/// Names and values of a query string, or of headers.
+pub type Pairs<'a> = &'a [(&'a str, &'a str)];
+
 /// The server and database that are shared.
 pub async fn shared() -> &'static Surface {
     static SHARED: OnceCell<Surface> = OnceCell::const_new();

@@ -424,7 +424,7 @@ async fn policies_and_rights_decide_what_is_written() {
 
 #[tokio::test]
 async fn bodies_are_bounded_and_strict() {
-    let at = crate::surface_rest_support::with(&[]).await;
+    let at = crate::surface_rest_support::with(&[("SURFACE_MAX_BODY_BYTES", "2000")]).await;
     let send = async |kind: &str, body: &[u8]| {
         at.ask(
             "POST",
@@ -462,6 +462,11 @@ async fn bodies_are_bounded_and_strict() {
             "{kind}"
         );
     }
+    let long = format!("{{\"text\":\"{}\"}}", "x".repeat(2000));
+    assert_eq!(
+        refusal(&send("application/json", long.as_bytes()).await),
+        (413, "PGRST102".into())
+    );
     let escaped = send("application/json", br#"{"text":"\u0000"}"#).await;
     assert_eq!(refusal(&escaped), (400, "22P05".into()));
     let unknown = send("application/json", br#"{"nope":1}"#).await;

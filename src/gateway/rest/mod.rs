@@ -6,6 +6,7 @@
 //! aliases; who may see or change what is decided by Postgres alone.
 
 mod answer;
+mod asking;
 mod body;
 mod catalog;
 mod errors;

@@ -109,14 +109,7 @@ impl<'a> Planner<'a> {
     ) -> Result<Embedded<'a>, Rejection> {
         let hint = embed.hint.as_deref();
         let (catalog, schema) = (self.catalog, self.schema);
-        let by = relate::find(
-            catalog,
-            schema,
-            scope.relation,
-            scope.name,
-            &embed.name,
-            hint,
-        )?;
+        let by = relate::find(schema, scope.relation, scope.name, &embed.name, hint)?;
         let target = catalog.relation(schema, &by.target).ok_or_else(|| {
             Rejection::new(
                 StatusCode::NOT_FOUND,
