@@ -63,7 +63,8 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
     let mut router = Router::new();
     if parts.rest {
         let rest = edge::counted("rest", rest::router(gateway));
-        router = router.nest("/rest/v1", rest);
+        // As a service, so that `/rest/v1/` is a path of it too.
+        router = router.nest_service("/rest/v1", rest);
     }
     if parts.auth {
         let auth = edge::counted("auth", auth::router(gateway));

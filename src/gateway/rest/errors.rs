@@ -4,7 +4,7 @@
 //! said to the caller's role. Nothing else of the inside is told.
 
 use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::{Value, json};
 use tokio_postgres::error::DbError;
@@ -23,9 +23,9 @@ pub(super) struct Rejection {
     pub(super) code: String,
     pub(super) message: String,
     pub(super) details: Value,
-    pub(super) hint: Value,
+    pub(super) hint: Option<String>,
     /// Headers of the answer besides the usual ones.
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) headers: Option<Box<HeaderMap>>,
 }
 
 impl Rejection {
@@ -35,8 +35,8 @@ impl Rejection {
             code: code.to_owned(),
             message: message.into(),
             details: Value::Null,
-            hint: Value::Null,
-            headers: Vec::new(),
+            hint: None,
+            headers: None,
         }
     }
 
@@ -45,8 +45,8 @@ impl Rejection {
         self
     }
 
-    pub(super) fn hint(mut self, hint: impl Into<Value>) -> Self {
-        self.hint = hint.into();
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
         self
     }
 
@@ -135,16 +135,20 @@ impl Rejection {
         if let Ok(status) = HeaderValue::from_str(&format!("PostgREST; error={}", self.code)) {
             headers.insert(HeaderName::from_static("proxy-status"), status);
         }
-        for (name, value) in self.headers {
-            headers.insert(name, value);
+        if let Some(more) = self.headers {
+            headers.extend(*more);
         }
         response
     }
 
     fn authenticate(mut self, challenge: &'static str) -> Self {
         let challenge = HeaderValue::from_static(challenge);
-        self.headers.push((header::WWW_AUTHENTICATE, challenge));
+        self.header(header::WWW_AUTHENTICATE, challenge);
         self
+    }
+
+    fn header(&mut self, name: HeaderName, value: HeaderValue) {
+        self.headers.get_or_insert_default().insert(name, value);
     }
 }
 
@@ -208,7 +212,7 @@ fn of_postgres(db: &DbError, role: &str) -> Rejection {
     let status = status_of(code, db.message(), role == "anon");
     let mut rejection = Rejection::new(status, code, db.message());
     rejection.details = db.detail().map_or(Value::Null, Value::from);
-    rejection.hint = db.hint().map_or(Value::Null, Value::from);
+    rejection.hint = db.hint().map(str::to_owned);
     if status == StatusCode::UNAUTHORIZED {
         return rejection.authenticate("Bearer");
     }
@@ -274,7 +278,7 @@ fn raised(db: &DbError) -> Rejection {
     };
     let mut rejection = Rejection::new(status, code, said);
     rejection.details = text("details").map_or(Value::Null, Value::from);
-    rejection.hint = text("hint").map_or(Value::Null, Value::from);
+    rejection.hint = text("hint").map(str::to_owned);
     let Some(headers) = detail.get("headers").and_then(Value::as_object) else {
         return broken();
     };
@@ -284,7 +288,7 @@ fn raised(db: &DbError) -> Rejection {
             .as_str()
             .and_then(|value| HeaderValue::from_str(value).ok());
         match (name, value) {
-            (Some(name), Some(value)) => rejection.headers.push((name, value)),
+            (Some(name), Some(value)) => rejection.header(name, value),
             _ => return broken(),
         }
     }

@@ -6,6 +6,7 @@
 //! aliases; who may see or change what is decided by Postgres alone.
 
 mod answer;
+mod asking;
 mod body;
 mod catalog;
 mod errors;
@@ -24,7 +25,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::routing::any;
 
 use super::database::{Database, quoted_path};
 use super::{Gateway, Settings};
@@ -63,9 +63,9 @@ impl Rest {
 
 /// Its routes, without the prefix.
 pub(super) fn router(gateway: &Arc<Gateway>) -> Router {
+    // Also `/rest/v1/`, which no route below a prefix is.
     Router::new()
-        .route("/", any(handle))
-        .route("/{*path}", any(handle))
+        .fallback(handle)
         .with_state(Arc::clone(gateway))
 }
 

@@ -3,45 +3,24 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use axum::body::Body as Stream;
 use axum::extract::Request;
-use axum::http::request::Parts;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use tokio_postgres::types::ToSql;
 
 use super::answer::{Asked, Reply};
-use super::body::{self, Body};
+use super::asking::{Asking, asking, no_description};
 use super::catalog::{Catalog, Relation, Shape};
 use super::errors::{Rejection, of_database, shortened};
-use super::grammar::{self, Plain, Query};
+use super::grammar::Query;
 use super::media::Form;
 use super::plan::{self, Node, Offered, Scope, Wanted, Written};
-use super::prefer::{About, Prefer, Returned};
-use super::request::{self, Target};
+use super::prefer::{About, Returned};
+use super::request::Target;
 use super::sql::{self, Sql, Wish};
 use super::{Rest, hints};
 use crate::gateway::Gateway;
-use crate::gateway::caller::{Caller, Facts};
 use crate::gateway::database::{Access, Text};
-
-/// A request, decoded.
-struct Asking<'g> {
-    gateway: &'g Gateway,
-    caller: Caller,
-    facts: Facts,
-    method: Method,
-    target: Target,
-    schema: &'g str,
-    /// The schema was named, or could have been another.
-    profiled: bool,
-    prefer: Prefer,
-    form: Form,
-    query: Query,
-    range: Option<plan::Range>,
-    text: String,
-    body: Body,
-}
 
 /// See the module.
 pub(super) async fn answer(gateway: &Gateway, request: Request) -> Result<Response, Rejection> {
@@ -49,161 +28,30 @@ pub(super) async fn answer(gateway: &Gateway, request: Request) -> Result<Respon
     let asking = asking(gateway, head, stream).await?;
     let failed = |error| of_database(&error, &asking.caller.role);
     let rest = &gateway.rest;
-    let catalog = rest.catalog.get().await.map_err(failed)?;
-    let first = asking.attempt(rest, &catalog).await;
-    match first {
-        // Perhaps the catalog is older than what is asked for. Nothing was changed.
-        Err(rejection) if rejection.may_be_stale() => {
-            match rest.catalog.newer(&catalog).await.map_err(failed)? {
-                Some(newer) => asking.attempt(rest, &newer).await,
-                None => Err(rejection),
+    let mut catalog = rest.catalog.get().await.map_err(failed)?;
+    let mut answer = asking.attempt(rest, &catalog).await;
+    // Perhaps the catalog is older than what is asked for. Nothing was changed. Twice: what somebody else was reading
+    // already may be older too, but not what is read after that.
+    for _ in 0..2 {
+        match answer {
+            Err(rejection) if rejection.may_be_stale() => {
+                match rest.catalog.newer(&catalog).await.map_err(failed)? {
+                    Some(newer) => catalog = newer,
+                    None => return Err(rejection),
+                }
+                answer = asking.attempt(rest, &catalog).await;
             }
+            answer => return answer,
         }
-        answer => answer,
     }
-}
-
-async fn asking(gateway: &Gateway, head: Parts, stream: Stream) -> Result<Asking<'_>, Rejection> {
-    let target = Target::of(head.uri.path())?;
-    let caller = Caller::of(gateway, &head.headers, &head.uri)?;
-    let settings = &gateway.settings.rest;
-    let (schema, profiled) = request::schema(&head.method, &head.headers, &settings.schemas)?;
-    let prefer = Prefer::of(&head.headers)?;
-    allowed(&target, &head.method)?;
-    let form = Form::of(&head.headers)?;
-    let called = matches!(target, Target::Function(_));
-    let reads = matches!(head.method, Method::GET | Method::HEAD);
-    let plain = if called && reads {
-        Plain::Argument
-    } else {
-        Plain::Refused
-    };
-    let query = grammar::parse(&request::pairs(&head.uri)?, plain)?;
-    let text = match reads || head.method == Method::DELETE {
-        true => String::new(),
-        false => text(&head, stream, settings.max_body, called).await?,
-    };
-    let body = match (&target, &head.method) {
-        (_, &Method::POST | &Method::PATCH) => members(&text, &query, called)?,
-        _ => Body::default(),
-    };
-    Ok(Asking {
-        facts: Facts::of(&head.method, head.uri.path(), &head.headers),
-        range: request::range(&head.method, &head.headers),
-        gateway,
-        caller,
-        method: head.method,
-        target,
-        schema,
-        profiled,
-        prefer,
-        form,
-        query,
-        text,
-        body,
-    })
-}
-
-/// Whether there is an answer to this method at all.
-fn allowed(target: &Target, method: &Method) -> Result<(), Rejection> {
-    let refused = |code, message: String| {
-        Err(Rejection::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            code,
-            message,
-        ))
-    };
-    match (target, method) {
-        (Target::Root, &Method::GET | &Method::HEAD) => Err(Rejection::unsupported(
-            "The description of the schema as OpenAPI",
-            "Ask the database's catalog for its tables and functions",
-        )),
-        (Target::Relation(_), &Method::PUT) => Err(Rejection::unsupported(
-            "PUT of a single row",
-            "POST with header `Prefer: resolution=merge-duplicates` does the same",
-        )),
-        (Target::Relation(_), &Method::GET | &Method::HEAD | &Method::POST)
-        | (Target::Relation(_), &Method::PATCH | &Method::DELETE)
-        | (Target::Function(_), &Method::GET | &Method::HEAD | &Method::POST) => Ok(()),
-        (Target::Function(_), method) => refused(
-            "PGRST101",
-            format!(
-                "Cannot use the {} method on RPC",
-                shortened(method.as_str())
-            ),
-        ),
-        (_, method) => refused(
-            "PGRST117",
-            format!("Unsupported HTTP method: {}", shortened(method.as_str())),
-        ),
-    }
-}
-
-/// The body, if it is text of a type that is taken, and no longer than it may be.
-async fn text(
-    head: &Parts,
-    stream: Stream,
-    most: usize,
-    called: bool,
-) -> Result<String, Rejection> {
-    let kind = head.headers.get(header::CONTENT_TYPE);
-    let kind = kind.map_or(Some("application/json"), |kind| kind.to_str().ok());
-    let kind = kind.unwrap_or_default();
-    let name = kind.split(';').next().unwrap_or_default().trim();
-    let too_large = || {
-        let message = format!("The body is longer than {most} bytes");
-        Rejection::new(StatusCode::PAYLOAD_TOO_LARGE, "PGRST102", message)
-            .hint("Send rows in several requests")
-    };
-    let length = head.headers.get(header::CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > most as u64) {
-        return Err(too_large());
-    }
-    let bytes = axum::body::to_bytes(stream, most)
-        .await
-        .map_err(|_| too_large())?;
-    // A call without arguments needs no body, and no type of one.
-    if !(name.eq_ignore_ascii_case("application/json") || (called && bytes.is_empty())) {
-        return Err(Rejection::body(&format!(
-            "Content-Type not acceptable: {}",
-            shortened(name)
-        )));
-    }
-    let text =
-        String::from_utf8(bytes.into()).map_err(|_| Rejection::body("The body is not UTF-8"))?;
-    match text.contains('\0') {
-        true => Err(Rejection::body("The body contains a NUL character")),
-        false => Ok(text),
-    }
-}
-
-fn members(text: &str, query: &Query, called: bool) -> Result<Body, Rejection> {
-    if called && text.trim().is_empty() {
-        return Ok(Body {
-            object: true,
-            ..Body::default()
-        });
-    }
-    match (called, body::read(text, query.columns.as_deref())) {
-        // Whatever it is, it may be the one argument of a function.
-        (true, Err(_)) if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() => {
-            Ok(Body::default())
-        }
-        (true, Ok(body)) if !body.object => Ok(Body::default()),
-        (_, read) => read,
-    }
+    answer
 }
 
 impl Asking<'_> {
     /// The answer by this catalog.
     async fn attempt(&self, rest: &Rest, catalog: &Arc<Catalog>) -> Result<Response, Rejection> {
         match &self.target {
-            Target::Root => Err(Rejection::new(
-                StatusCode::NOT_FOUND,
-                "PGRST126",
-                "Root endpoint metadata is disabled",
-            )),
+            Target::Root => Err(no_description()),
             Target::Function(name) => self.call(rest, catalog, name).await,
             Target::Relation(name) => {
                 let relation = catalog

@@ -32,6 +32,11 @@ pub(in crate::gateway::rest) enum Key {
 }
 
 impl Field {
+    /// What PostgREST called the number of rows before it had aggregates.
+    pub(in crate::gateway::rest) fn is_count(&self) -> bool {
+        self.name == "count" && self.path.is_empty()
+    }
+
     /// The name under which the value is answered where no alias is given: the last member named on the way.
     pub(in crate::gateway::rest) fn answered_as(&self) -> &str {
         let names = self.path.iter().rev().filter_map(|step| match &step.key {

@@ -49,6 +49,11 @@ pub(super) enum Output<'a> {
         cast: Option<&'a str>,
         name: &'a str,
     },
+    /// The number of rows rather than any of them: a column `count` that the relation has not.
+    Count {
+        cast: Option<&'a str>,
+        name: &'a str,
+    },
     /// By its place among the embedded.
     Embed(usize),
 }
@@ -158,7 +163,7 @@ impl<'a> Node<'a> {
         for output in &self.outputs {
             match output {
                 Output::Star => names.extend(self.scope.columns.iter().map(|column| &*column.name)),
-                Output::Value { name, .. } => names.push(name),
+                Output::Value { name, .. } | Output::Count { name, .. } => names.push(name),
                 Output::Embed(place) => match self.embeds.get(*place) {
                     Some(embed) if embed.hidden => {}
                     Some(embed) if embed.spread => names.extend(embed.node.names()),
@@ -177,7 +182,7 @@ impl<'a> Node<'a> {
             match output {
                 Output::Star => needs.star = true,
                 Output::Value { value, .. } => needs.add(value),
-                Output::Embed(_) => {}
+                Output::Embed(_) | Output::Count { .. } => {}
             }
         }
         for order in &self.order {

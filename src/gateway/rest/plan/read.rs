@@ -28,8 +28,8 @@ pub(in crate::gateway::rest) fn read<'a>(
         nodes: 0,
     };
     let mut root = match &query.select {
-        Some(items) => planner.node(scope, items, true)?,
-        None => planner.node(scope, &[], true)?,
+        Some(items) => planner.node(scope, items)?,
+        None => planner.node(scope, &[Item::Star])?,
     };
     for (path, terms) in &query.order {
         let node = at(&mut root, path)?;
@@ -64,12 +64,7 @@ struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    fn node(
-        &mut self,
-        scope: Scope<'a>,
-        items: &'a [Item],
-        outermost: bool,
-    ) -> Result<Node<'a>, Rejection> {
+    fn node(&mut self, scope: Scope<'a>, items: &'a [Item]) -> Result<Node<'a>, Rejection> {
         let mut node = Node {
             number: self.nodes,
             scope,
@@ -81,20 +76,21 @@ impl<'a> Planner<'a> {
             offset: 0,
         };
         self.nodes += 1;
-        if items.is_empty() && outermost {
-            node.outputs.push(Output::Star);
-        }
         for item in items {
             let output = match item {
                 Item::Star => Output::Star,
-                Item::Column(column) => Output::Value {
-                    value: node.value(&column.field)?,
-                    cast: column.cast.as_deref().map(castable).transpose()?,
-                    name: column
+                Item::Column(column) => {
+                    let cast = column.cast.as_deref().map(castable).transpose()?;
+                    let name = column
                         .alias
                         .as_deref()
-                        .unwrap_or(column.field.answered_as()),
-                },
+                        .unwrap_or(column.field.answered_as());
+                    match node.value(&column.field) {
+                        Ok(value) => Output::Value { value, cast, name },
+                        Err(_) if column.field.is_count() => Output::Count { cast, name },
+                        Err(rejection) => return Err(rejection),
+                    }
+                }
                 Item::Embed(embed) => {
                     let embedded = self.embed(&node.scope, embed)?;
                     node.embeds.push(embedded);
@@ -113,14 +109,7 @@ impl<'a> Planner<'a> {
     ) -> Result<Embedded<'a>, Rejection> {
         let hint = embed.hint.as_deref();
         let (catalog, schema) = (self.catalog, self.schema);
-        let by = relate::find(
-            catalog,
-            schema,
-            scope.relation,
-            scope.name,
-            &embed.name,
-            hint,
-        )?;
+        let by = relate::find(schema, scope.relation, scope.name, &embed.name, hint)?;
         let target = catalog.relation(schema, &by.target).ok_or_else(|| {
             Rejection::new(
                 StatusCode::NOT_FOUND,
@@ -128,10 +117,10 @@ impl<'a> Planner<'a> {
                 "The related table is gone",
             )
         })?;
-        let node = self.node(Scope::of(target), &embed.items, false)?;
+        let node = self.node(Scope::of(target), &embed.items)?;
         let shown = |output: &Output<'_>| match output {
             Output::Embed(place) => node.embeds.get(*place).is_some_and(|embed| !embed.hidden),
-            Output::Star | Output::Value { .. } => true,
+            Output::Star | Output::Value { .. } | Output::Count { .. } => true,
         };
         Ok(Embedded {
             hidden: !node.outputs.iter().any(shown),

@@ -3,13 +3,12 @@
 use axum::http::StatusCode;
 use serde_json::{Value as Json, json};
 
-use crate::gateway::rest::catalog::{Catalog, Link, Relation, Relationship, Way};
+use crate::gateway::rest::catalog::{Link, Relation, Relationship, Way};
 use crate::gateway::rest::errors::{Rejection, shortened};
 use crate::gateway::rest::hints;
 
 /// The one relationship from `origin` to what is called `target` in the request.
 pub(super) fn find<'a>(
-    catalog: &'a Catalog,
     schema: &str,
     origin: Option<&'a Relation>,
     origin_name: &str,
@@ -21,7 +20,7 @@ pub(super) fn find<'a>(
         .iter()
         .filter(|relationship| matches(relationship, target, hint));
     match (found.next(), found.next()) {
-        (None, _) => Err(none(catalog, schema, origin, origin_name, target, hint)),
+        (None, _) => Err(none(schema, origin, origin_name, target, hint)),
         (Some(one), None) => Ok(one),
         (Some(first), Some(second)) => {
             let all: Vec<&Relationship> = [first, second].into_iter().chain(found).collect();
@@ -69,7 +68,6 @@ fn matches(relationship: &Relationship, target: &str, hint: Option<&str>) -> boo
 }
 
 fn none(
-    catalog: &Catalog,
     schema: &str,
     origin: Option<&Relation>,
     origin_name: &str,
@@ -91,13 +89,10 @@ fn none(
         Rejection::new(StatusCode::BAD_REQUEST, "PGRST200", message).details(details);
     let related = origin.into_iter().flat_map(|origin| &origin.relationships);
     let related: Vec<&str> = related.map(|relationship| &*relationship.target).collect();
-    let exists = catalog.relation(schema, target).is_some();
     if !related.contains(&target)
         && let Some(near) = hints::nearest(target, related)
     {
         rejection = rejection.hint(format!("Perhaps you meant '{near}' instead of '{target}'."));
-    } else if exists && origin.is_some() {
-        rejection.hint = Json::Null;
     }
     rejection
 }

@@ -122,15 +122,11 @@ fn outputs<'a>(sql: &mut Sql<'a>, node: &Node<'a>, named: Named) {
                 sql.part("t", node.number);
                 sql.push(".*");
             }),
-            Output::Value { value, cast, name } => one(sql, Some(name), &mut |sql| match cast {
-                Some(cast) => {
-                    sql.push("cast(");
-                    sql.column(node, value);
-                    sql.push(" as ");
-                    type_name(sql, cast);
-                    sql.push(")");
-                }
-                None => sql.column(node, value),
+            Output::Value { value, cast, name } => one(sql, Some(name), &mut |sql| {
+                converted(sql, *cast, &mut |sql| sql.column(node, value));
+            }),
+            Output::Count { cast, name } => one(sql, Some(name), &mut |sql| {
+                converted(sql, *cast, &mut |sql| sql.push("pg_catalog.count(*)"));
             }),
             Output::Embed(place) => {
                 let Some(embed) = node.embeds.get(*place) else {
@@ -161,6 +157,17 @@ fn outputs<'a>(sql: &mut Sql<'a>, node: &Node<'a>, named: Named) {
             }
         }
     }
+}
+
+fn converted<'a>(sql: &mut Sql<'a>, cast: Option<&str>, value: &mut dyn FnMut(&mut Sql<'a>)) {
+    let Some(cast) = cast else {
+        return value(sql);
+    };
+    sql.push("cast(");
+    value(sql);
+    sql.push(" as ");
+    type_name(sql, cast);
+    sql.push(")");
 }
 
 /// The relation, what is between it and the one around, and everything embedded.

@@ -27,7 +27,7 @@ fn nothing_of_a_request_is_sql_but_quoted_names() {
     let catalog = made::catalog();
     let known = reader::Known::of(&catalog);
     let mut outcome = Outcome::default();
-    let mut dice = Dice(0x5eed_0f_d1ce);
+    let mut dice = Dice(0x005e_ed0f_d1ce);
     for case in 0..CASES {
         let request = made::request(&mut dice);
         let sql = match statement(&catalog, &request) {
