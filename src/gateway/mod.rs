@@ -37,6 +37,8 @@ pub struct Gateway {
     database: Database,
     /// Logs in as `supabase_auth_admin`, the owner of `auth.users` and its kin; used by [`auth`] alone.
     auth_database: Database,
+    /// What [`rest`] keeps between requests.
+    rest: rest::Rest,
     /// What it was told.
     settings: Settings,
 }
@@ -44,8 +46,10 @@ pub struct Gateway {
 impl Gateway {
     /// Opens nothing yet: connections are made when requests come.
     pub fn new(tenant: Arc<Tenant>, settings: Settings) -> Arc<Self> {
+        let database = Database::new(settings.login("authenticator"), &settings);
         Arc::new(Self {
-            database: Database::new(settings.login("authenticator"), &settings),
+            rest: rest::Rest::new(&database, &settings),
+            database,
             auth_database: Database::new(settings.login("supabase_auth_admin"), &settings),
             tenant,
             settings,
@@ -59,7 +63,8 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
     let mut router = Router::new();
     if parts.rest {
         let rest = edge::counted("rest", rest::router(gateway));
-        router = router.nest("/rest/v1", rest);
+        // As a service, so that `/rest/v1/` is a path of it too.
+        router = router.nest_service("/rest/v1", rest);
     }
     if parts.auth {
         let auth = edge::counted("auth", auth::router(gateway));
