@@ -241,6 +241,14 @@ async fn content_without_a_row_is_swept_when_it_is_old() {
             .status,
         404
     );
+    // The folder of the upload goes when it is old as well.
+    let uploads = surface.folder().join("uploads");
+    assert_eq!(std::fs::read_dir(&uploads).unwrap().count(), 1);
+    assert_eq!(
+        gateway::sweep_storage(&settings, Duration::ZERO, day).await,
+        Ok(0)
+    );
+    assert_eq!(std::fs::read_dir(&uploads).unwrap().count(), 0);
     for name in ["kept", "there"] {
         assert_eq!(
             surface

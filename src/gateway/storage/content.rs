@@ -166,9 +166,9 @@ fn open(backend: &StorageBackend) -> Result<Arc<dyn ObjectStore>, object_store::
                 store: "file",
                 source: source.into(),
             })?;
-            Ok(Arc::new(
-                object_store::local::LocalFileSystem::new_with_prefix(folder)?,
-            ))
+            let store = object_store::local::LocalFileSystem::new_with_prefix(folder)?;
+            // A row that is committed is there after a crash of the machine; so is its content.
+            Ok(Arc::new(store.with_fsync(true)))
         }
         StorageBackend::S3 {
             bucket,

@@ -100,7 +100,10 @@ impl Sweeper {
         removed += self.forgotten_uploads(now, life).await?;
         if let Some(folder) = self.content.folder() {
             let folder = folder.to_owned();
-            let partial = tokio::task::spawn_blocking(move || remove_partial(&folder, now, age));
+            let partial = tokio::task::spawn_blocking(move || {
+                remove_empty(&folder.join(tus::FOLDER), now, age);
+                remove_partial(&folder, now, age)
+            });
             removed += partial.await.unwrap_or_default();
         }
         Ok(removed)
@@ -240,4 +243,19 @@ fn remove_partial(folder: &std::path::Path, now: SystemTime, age: Duration) -> u
         }
     }
     removed
+}
+
+/// Folders of uploads that are over; the local store leaves them. An old one gets nothing new: each is named once.
+fn remove_empty(folder: &std::path::Path, now: SystemTime, age: Duration) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.filter_map(Result::ok) {
+        let modified = entry.metadata().and_then(|meta| meta.modified()).ok();
+        let since = modified.and_then(|modified| now.duration_since(modified).ok());
+        if since.is_some_and(|since| since >= age) {
+            // Refused by the system as long as something is in it.
+            let _ = std::fs::remove_dir(entry.path());
+        }
+    }
 }
