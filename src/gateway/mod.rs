@@ -13,6 +13,7 @@ mod edge;
 mod rest;
 mod settings;
 mod storage;
+mod unread;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Weak};
