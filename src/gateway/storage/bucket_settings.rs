@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::ask;
 use super::error::Error;
 use super::kinds;
 
@@ -21,6 +22,7 @@ enum Limit {
 pub(super) struct Settings {
     pub(super) id: Option<String>,
     pub(super) name: Option<String>,
+    #[serde(default, deserialize_with = "ask::perhaps_loose")]
     pub(super) public: Option<bool>,
     #[serde(default, deserialize_with = "there")]
     file_size_limit: Option<Option<Limit>>,

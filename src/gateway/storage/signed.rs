@@ -27,7 +27,7 @@ const UPLOAD_SECONDS: i64 = 2 * 60 * 60;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct One {
-    #[serde(deserialize_with = "seconds")]
+    #[serde(deserialize_with = "ask::loose")]
     expires_in: i64,
     #[serde(default)]
     transform: Option<Transform>,
@@ -67,20 +67,10 @@ pub(super) async fn sign_one(
     ))
 }
 
-/// A number, also as text, as supabase-py sends it.
-fn seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    let seconds = match &value {
-        Value::String(text) => text.parse().ok(),
-        value => value.as_i64(),
-    };
-    seconds.ok_or_else(|| serde::de::Error::custom("expiresIn must be a whole number"))
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Many {
-    #[serde(deserialize_with = "seconds")]
+    #[serde(deserialize_with = "ask::loose")]
     expires_in: i64,
     paths: Vec<String>,
 }
