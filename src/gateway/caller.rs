@@ -74,11 +74,6 @@ impl Caller {
     pub(super) fn sub(&self) -> Option<&str> {
         self.claims.as_ref()?.sub.as_deref()
     }
-
-    /// Whether it bears the key of servers.
-    pub(super) fn is_service(&self) -> bool {
-        &*self.role == "service_role"
-    }
 }
 
 impl Facts {

@@ -12,6 +12,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
+use super::unread;
 use crate::metrics_names::{SURFACE_REQUESTS, SURFACE_SECONDS};
 
 /// How long a browser may remember the answer to a preflight.
@@ -61,7 +62,7 @@ pub(super) fn guarded(router: Router) -> Router {
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(EXPOSED.map(HeaderName::from_static))
         .max_age(PREFLIGHT);
-    router.layer(cors)
+    router.layer(from_fn(unread::drained)).layer(cors)
 }
 
 /// Counts the requests to one service, and how long they take until their answer begins.

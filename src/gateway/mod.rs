@@ -13,12 +13,14 @@ mod edge;
 mod rest;
 mod settings;
 mod storage;
+mod unread;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use axum::Router;
 use axum::routing::options;
+use tokio::sync::watch;
 
 use crate::tenant::Tenant;
 use database::Database;
@@ -35,7 +37,7 @@ pub struct Gateway {
     tenant: Arc<Tenant>,
     /// Logs in as `authenticator` and becomes the role of the caller for each transaction.
     database: Database,
-    /// Logs in as `supabase_auth_admin`, the owner of `auth.users` and its kin; used by [`auth`] alone.
+    /// Logs in as `supabase_auth_admin`, which may read and write `auth.users` and its kin; used by [`auth`] alone.
     auth_database: Database,
     /// What [`rest`] keeps between requests.
     rest: rest::Rest,
@@ -47,13 +49,30 @@ impl Gateway {
     /// Opens nothing yet: connections are made when requests come.
     pub fn new(tenant: Arc<Tenant>, settings: Settings) -> Arc<Self> {
         let database = Database::new(settings.login("authenticator"), &settings);
-        Arc::new(Self {
+        let gateway = Arc::new(Self {
             rest: rest::Rest::new(&database, &settings),
             database,
             auth_database: Database::new(settings.login("supabase_auth_admin"), &settings),
             tenant,
             settings,
-        })
+        });
+        tokio::spawn(follow(
+            gateway.tenant.catalog.subscribe(),
+            Arc::downgrade(&gateway),
+        ));
+        gateway
+    }
+}
+
+/// Forgets what was known of the schema each time that the stream says it has changed.
+async fn follow(mut word: watch::Receiver<u64>, gateway: Weak<Gateway>) {
+    while word.changed().await.is_ok() {
+        let Some(gateway) = gateway.upgrade() else {
+            return;
+        };
+        gateway.rest.invalidate();
+        gateway.database.forget_statements();
+        gateway.auth_database.forget_statements();
     }
 }
 

@@ -328,26 +328,29 @@ async fn the_time_of_an_answer_does_not_tell_who_has_an_account() {
     sign_up(&surface, "ann@example.com").await;
     let anonymous = post(&surface, "/signup", &json!({})).await;
     assert_eq!(anonymous.status, 200);
-    let fastest = async |email: &str, password: &str| {
-        let body = json!({"email": email, "password": password});
-        let mut fastest = Duration::MAX;
-        for _ in 0..6 {
+    let cases = [
+        ("ann@example.com", "a wrong password".to_owned()),
+        ("nobody@example.com", "a wrong password".to_owned()),
+        ("no address at all", "a wrong password".to_owned()),
+        ("ann@example.com", String::new()),
+        ("ann@example.com", "x".repeat(1000)),
+    ];
+    // The fastest answer is the one that nothing else of the machine was in the way of; in turns, because how busy it is
+    // changes meanwhile.
+    let mut fastest = [Duration::MAX; 5];
+    for _ in 0..10 {
+        for ((email, password), fastest) in cases.iter().zip(&mut fastest) {
+            let body = json!({"email": email, "password": password});
             let begun = Instant::now();
             let answer = post(&surface, "/token?grant_type=password", &body).await;
-            fastest = fastest.min(begun.elapsed());
+            *fastest = begun.elapsed().min(*fastest);
             assert_eq!(refusal(&answer), (400, "invalid_credentials".into()));
         }
-        fastest
-    };
-    let known = fastest("ann@example.com", "a wrong password").await;
-    for (email, password) in [
-        ("nobody@example.com", "a wrong password"),
-        ("no address at all", "a wrong password"),
-        ("ann@example.com", ""),
-        ("ann@example.com", &"x".repeat(1000)),
-    ] {
-        let other = fastest(email, password).await;
+    }
+    let [known, others @ ..] = fastest;
+    for other in others {
         // Without the same work it would be a tenth.
-        assert!(other * 2 > known, "{email}: {other:?} against {known:?}");
+        assert!(other * 2 > known, "{fastest:?}");
+        assert!(known * 2 > other, "{fastest:?}");
     }
 }

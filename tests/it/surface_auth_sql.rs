@@ -146,3 +146,44 @@ async fn a_database_that_has_users_already_is_left_as_it_is() {
     let answer = post(&surface, "/signup", &body).await;
     assert_eq!(refusal(&answer), (500, "unexpected_failure".into()));
 }
+
+/// The columns as Supabase Auth's own migrations leave them (2026), by kind of value, so that rows can be copied.
+#[tokio::test]
+async fn columns_have_the_names_types_and_order_of_supabase_auth() {
+    let surface = Surface::start().await;
+    let client = surface.database.connect().await;
+    let sql = "select relname || ': ' || string_agg(attname || ' ' || replace(replace(replace(\
+                 format_type(atttypid, atttypmod), 'timestamp with time zone', 'timestamptz'), \
+                 'timestamp without time zone', 'timestamp'), 'character varying', 'varchar') \
+                 || case when attnotnull then '!' else '' end, ', ' order by attnum) \
+               from pg_attribute join pg_class c on c.oid = attrelid \
+               where relnamespace = 'auth'::regnamespace and relkind = 'r' and attnum > 0 group by relname order by relname";
+    let expected = [
+        "identities: provider_id text!, user_id uuid!, identity_data jsonb!, provider text!, last_sign_in_at timestamptz, \
+         created_at timestamptz, updated_at timestamptz, email text, id uuid!",
+        "mfa_amr_claims: session_id uuid!, created_at timestamptz!, updated_at timestamptz!, authentication_method text!, \
+         id uuid!",
+        "refresh_tokens: instance_id uuid, id bigint!, token varchar(255), user_id varchar(255), revoked boolean, \
+         created_at timestamptz, updated_at timestamptz, parent varchar(255), session_id uuid",
+        "sessions: id uuid!, user_id uuid!, created_at timestamptz, updated_at timestamptz, factor_id uuid, \
+         aal auth.aal_level, not_after timestamptz, refreshed_at timestamp, user_agent text, ip inet, tag text, \
+         oauth_client_id uuid, refresh_token_hmac_key text, refresh_token_counter bigint, scopes text",
+        "users: instance_id uuid, id uuid!, aud varchar(255), role varchar(255), email varchar(255), \
+         encrypted_password varchar(255), email_confirmed_at timestamptz, invited_at timestamptz, \
+         confirmation_token varchar(255), confirmation_sent_at timestamptz, recovery_token varchar(255), \
+         recovery_sent_at timestamptz, email_change_token_new varchar(255), email_change varchar(255), \
+         email_change_sent_at timestamptz, last_sign_in_at timestamptz, raw_app_meta_data jsonb, raw_user_meta_data jsonb, \
+         is_super_admin boolean, created_at timestamptz, updated_at timestamptz, phone text, \
+         phone_confirmed_at timestamptz, phone_change text, phone_change_token varchar(255), \
+         phone_change_sent_at timestamptz, confirmed_at timestamptz, email_change_token_current varchar(255), \
+         email_change_confirm_status smallint, banned_until timestamptz, reauthentication_token varchar(255), \
+         reauthentication_sent_at timestamptz, is_sso_user boolean!, deleted_at timestamptz, is_anonymous boolean!",
+    ];
+    assert_eq!(column(&client, sql).await, expected);
+    let generated = "select attrelid::regclass || '.' || attname from pg_attribute \
+                     where attgenerated = 's' and attrelid in ('auth.users'::regclass, 'auth.identities'::regclass) order by 1";
+    assert_eq!(
+        column(&client, generated).await,
+        ["auth.identities.email", "auth.users.confirmed_at"]
+    );
+}

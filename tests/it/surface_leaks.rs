@@ -77,7 +77,7 @@ grant select, update, delete on own_notes to authenticated;
 create function public.find_notes(word text) returns setof notes language sql stable as $$ select * from notes where mark like '%' || word || '%' $$;
 create function public.find_messages(word text) returns table (id int, mark text) language sql stable as $$ select id, mark from messages where mark like '%' || word || '%' $$;
 create function public.explode(word text) returns text language plpgsql stable as
-  $$ begin raise exception 'seen: %', (select string_agg(mark, ',') from messages); end $$;
+  $$ begin raise exception 'seen: %', coalesce((select string_agg(mark, ',') from messages), 'nothing'); end $$;
 ";
 
 /// Who asks: with what token, and as whom SQL is asked.

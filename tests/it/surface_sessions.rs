@@ -54,7 +54,7 @@ begin
 end $$;
 create function public.fail() returns void language plpgsql as $$ begin raise exception 'no'; end $$;
 create function public.sleep_long() returns void language sql as $$ select pg_sleep(30) $$;
-create function public.die() returns void language sql as $$ select pg_terminate_backend(pg_backend_pid()) $$;
+create function public.die() returns void language sql security definer as $$ select pg_terminate_backend(pg_backend_pid()) $$;
 create function public.orphan() returns void language sql as $$ insert into public.children values (1, 99) $$;
 grant all on all tables in schema public to anon, authenticated, service_role;
 insert into public.kept values (1, 'one'), (2, 'two');
@@ -66,9 +66,6 @@ async fn ground(settings: &[(&str, &str)]) -> (Surface, Client) {
     let surface = Surface::with(&all).await;
     let sql = surface.database.connect().await;
     sql.batch_execute(GROUND).await.unwrap();
-    sql.batch_execute("grant pg_signal_backend to authenticated")
-        .await
-        .unwrap();
     (surface, sql)
 }
 
@@ -166,7 +163,7 @@ async fn a_request_that_fails_anywhere_leaves_the_next_one_clean() {
             token::mint(json!({"role": "nobody at all"})),
             vec![],
             None,
-            403,
+            401,
         ),
         (
             "a table that is not there",
@@ -347,15 +344,15 @@ async fn a_full_pool_says_so_and_recovers() {
 
 #[tokio::test]
 async fn rights_to_a_schema_are_looked_at_for_each_role() {
-    let (surface, sql) = ground(&[("PGRST_DB_SCHEMAS", "public, inner")]).await;
+    let (surface, sql) = ground(&[("PGRST_DB_SCHEMAS", "public, inside")]).await;
     sql.batch_execute(
-        "create schema inner; create table inner.papers (id int); insert into inner.papers values (1);
-         grant usage on schema inner to authenticated;
-         grant select on all tables in schema inner to anon, authenticated",
+        "create schema inside; create table inside.papers (id int); insert into inside.papers values (1);
+         grant usage on schema inside to authenticated;
+         grant select on all tables in schema inside to anon, authenticated",
     )
     .await
     .unwrap();
-    let profile = [("Accept-Profile", "inner")];
+    let profile = [("Accept-Profile", "inside")];
     for _ in 0..2 {
         let seen = surface
             .ask(

@@ -39,11 +39,13 @@ create or replace function public.pys_long(at_least int) returns setof pys_books
 
 
 class Surface(unittest.IsolatedAsyncioTestCase):
-    async def asyncSetUp(self):
+    def setUp(self):
         self.sql = database()
         self.addCleanup(self.sql.close)
         # Each test begins with the same rows.
         self.sql.execute_simple(GROUND)
+
+    async def asyncSetUp(self):
         self.client = await self.made(os.environ["ANON_KEY"])
 
     async def made(self, key, **options):
@@ -206,26 +208,26 @@ class Storage(Surface):
         self.assertIn(name, [bucket.id for bucket in await backend.storage.list_buckets()])
         files = backend.storage.from_(name)
 
-        await files.upload("notes/ä b.txt", b"hello", {"content-type": "text/plain"})
-        self.assertEqual(b"hello", await files.download("notes/ä b.txt"))
+        await files.upload("notes/a b.txt", b"hello", {"content-type": "text/plain"})
+        self.assertEqual(b"hello", await files.download("notes/a b.txt"))
         with self.assertRaises(StorageApiError):
-            await files.upload("notes/ä b.txt", b"again")
-        await files.upload("notes/ä b.txt", b"again", {"upsert": "true", "content-type": "text/plain"})
+            await files.upload("notes/a b.txt", b"again")
+        await files.upload("notes/a b.txt", b"again", {"upsert": "true", "content-type": "text/plain"})
         listed = await files.list("notes")
-        self.assertEqual([("ä b.txt", 5)], [(entry["name"], entry["metadata"]["size"]) for entry in listed])
-        self.assertTrue(await files.exists("notes/ä b.txt"))
+        self.assertEqual([("a b.txt", 5)], [(entry["name"], entry["metadata"]["size"]) for entry in listed])
+        self.assertTrue(await files.exists("notes/a b.txt"))
 
-        signed = await files.create_signed_url("notes/ä b.txt", 60)
+        signed = await files.create_signed_url("notes/a b.txt", 60)
         async with httpx.AsyncClient() as anybody:
             shown = await anybody.get(signed["signedURL"])
         self.assertEqual((200, b"again"), (shown.status_code, shown.content))
 
         # A visitor, for whom there is no policy, sees nothing.
         with self.assertRaises(StorageApiError):
-            await self.client.storage.from_(name).download("notes/ä b.txt")
+            await self.client.storage.from_(name).download("notes/a b.txt")
         self.assertEqual([], await self.client.storage.from_(name).list("notes"))
 
-        await files.move("notes/ä b.txt", "moved.txt")
+        await files.move("notes/a b.txt", "moved.txt")
         await files.copy("moved.txt", "copy.txt")
         removed = await files.remove(["moved.txt", "copy.txt"])
         self.assertEqual({"moved.txt", "copy.txt"}, {entry["name"] for entry in removed})

@@ -21,7 +21,7 @@ use super::error::Refusal;
 pub(super) fn no_mail(what: &str) -> Refusal {
     Refusal::unprocessable(
         "feature_disabled",
-        format!("{what}, and this server sends no mail"),
+        format!("{what}, but this server sends no mail"),
     )
     .hint("Sign in with a password, or use Supabase Auth beside this server (SURFACE)")
 }
@@ -31,8 +31,8 @@ pub(super) fn routes() -> Router<Arc<Service>> {
     let without_mail = |what: &'static str| post(move || async move { refused(no_mail(what)) });
     let none = |refusal: fn() -> Refusal| any(move || async move { refused(refusal()) });
     let router = Router::new()
-        .route("/otp", without_mail("A code is sent by mail"))
-        .route("/magiclink", without_mail("A link is sent by mail"))
+        .route("/otp", without_mail("A code would be sent by mail"))
+        .route("/magiclink", without_mail("A link would be sent by mail"))
         .route("/recover", without_mail("A password is recovered by mail"))
         .route("/resend", without_mail("It would be sent by mail"))
         .route("/verify", none(nothing_to_verify))
@@ -138,7 +138,7 @@ async fn reauthenticate(
     request: Request,
 ) -> Result<Response, Refusal> {
     service.bearer(&Ask::from(request)).await?;
-    refused(no_mail("A code is sent by mail"))
+    refused(no_mail("A code would be sent by mail"))
 }
 
 async fn invite(
@@ -147,7 +147,8 @@ async fn invite(
 ) -> Result<Response, Refusal> {
     service.admin(&Ask::from(request)).await?;
     refused(
-        no_mail("A link is for a mail").hint("Create the user with a password (admin.createUser)"),
+        no_mail("The link would be sent by mail")
+            .hint("Create the user with a password (admin.createUser)"),
     )
 }
 

@@ -50,9 +50,7 @@ impl Service {
     ) -> Result<Vec<Row>, Error> {
         let (who, facts) = (Caller::service(ROLE), Self::facts(ask));
         let database = &self.gateway.auth_database;
-        database
-            .once_in(PATH, &who, &facts, access, sql, params)
-            .await
+        database.once(PATH, &who, &facts, access, sql, params).await
     }
 
     /// Who signs in with this address. It must be in small letters.

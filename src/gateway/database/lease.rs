@@ -36,7 +36,7 @@ impl Lease {
         if let Some(statement) = self.link().known(role, sql) {
             match self.link().once(scene, &statement, params).await {
                 // The transaction is over and nothing of it stayed: once more with the statement prepared anew.
-                Err(error) if is_stale(&error) => self.link().forget(role, sql),
+                Err(error) if may_be_stale(&error) => self.link().forget_all(),
                 Err(error) => return Err(error),
                 Ok(rows) => {
                     self.give_back();
@@ -66,8 +66,8 @@ impl Lease {
     ) -> Result<Vec<Row>, Error> {
         let statement = self.link().statement(role, sql).await?;
         let rows = self.run(&statement, params).await;
-        if rows.as_ref().is_err_and(is_stale) {
-            self.link().forget(role, sql);
+        if rows.as_ref().is_err_and(may_be_stale) {
+            self.link().forget_all();
         }
         rows
     }
@@ -104,14 +104,16 @@ impl Drop for Lease {
     }
 }
 
-/// A prepared statement whose meaning DDL has changed (`cached plan must not change result type`), or that somebody has
-/// deallocated.
-fn is_stale(error: &Error) -> bool {
-    match error {
-        Error::Postgres(error) => error.as_db_error().is_some_and(|db| {
-            db.code().code() == "26000"
-                || (db.code().code() == "0A000" && db.message().contains("cached plan"))
-        }),
-        _ => false,
-    }
+/// What Postgres says to a statement whose tables, functions or types have changed since it was prepared, and the word of
+/// that has not come yet. The client may as well have sent a value that does not fit: then it is told so the second time.
+const STALE: [&str; 11] = [
+    "26000", // the statement is not there
+    "0A000", // cached plan must not change result type
+    "XX000", // cache lookup failed for type
+    "22P02", "22003", "22007", "22008", // a value for a parameter of the type that was
+    "42883", "42804", "42703", "42P01", // a name, or a pair of types, of then
+];
+
+fn may_be_stale(error: &Error) -> bool {
+    matches!(error, Error::Postgres(_)) && error.code().is_some_and(|code| STALE.contains(&code))
 }

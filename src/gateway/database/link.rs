@@ -1,6 +1,8 @@
 //! One connection: its session, its prepared statements, and what sets a scene for a caller.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
@@ -39,11 +41,17 @@ const UNLOCK: &str = "select pg_catalog.pg_advisory_unlock_all()";
 pub(super) struct Links {
     login: ConnectOptions,
     statement_timeout: String,
+    generation: Arc<AtomicU64>,
 }
 
 impl Links {
-    pub(super) fn new(login: ConnectOptions, statement_timeout: Duration) -> Self {
+    pub(super) fn new(
+        login: ConnectOptions,
+        statement_timeout: Duration,
+        generation: Arc<AtomicU64>,
+    ) -> Self {
         Self {
+            generation,
             login,
             statement_timeout: statement_timeout.as_millis().to_string(),
         }
@@ -65,7 +73,11 @@ impl Manager for Links {
             client,
             driver,
             own: OnceCell::new(),
-            statements: Mutex::new(LruCache::new(STATEMENTS)),
+            current: Arc::clone(&self.generation),
+            statements: Mutex::new(Kept {
+                generation: 0,
+                list: LruCache::new(STATEMENTS),
+            }),
         })
     }
 
@@ -119,8 +131,15 @@ pub(super) struct Link {
     pub(super) client: Client,
     driver: JoinHandle<()>,
     own: OnceCell<Own>,
+    current: Arc<AtomicU64>,
+    statements: Mutex<Kept>,
+}
+
+/// Prepared statements of one generation of the schema.
+struct Kept {
+    generation: u64,
     /// By role and text.
-    statements: Mutex<LruCache<(String, String), Statement>>,
+    list: LruCache<(String, String), Statement>,
 }
 
 impl Drop for Link {
@@ -205,10 +224,16 @@ impl Link {
         set.map(drop).map_err(Error::Role)
     }
 
-    /// The statement if it is prepared for the role.
+    /// The statement if it is prepared for the role, and nothing has changed since.
     pub(super) fn known(&self, role: &str, sql: &str) -> Option<Statement> {
-        let key = (role.to_owned(), sql.to_owned());
-        self.statements.lock().get(&key).cloned()
+        let current = self.current.load(Ordering::Acquire);
+        let mut kept = self.statements.lock();
+        if kept.generation != current {
+            kept.list.clear();
+            kept.generation = current;
+            self.client.clear_type_cache();
+        }
+        kept.list.get(&(role.to_owned(), sql.to_owned())).cloned()
     }
 
     /// The statement, prepared now if it is not; in a transaction under that role.
@@ -216,15 +241,22 @@ impl Link {
         if let Some(known) = self.known(role, sql) {
             return Ok(known);
         }
+        let before = self.current.load(Ordering::Acquire);
         let statement = self.client.prepare(sql).await?;
-        let key = (role.to_owned(), sql.to_owned());
-        self.statements.lock().put(key, statement.clone());
+        let mut kept = self.statements.lock();
+        // What changed while it was prepared may have changed it.
+        if kept.generation == before {
+            let key = (role.to_owned(), sql.to_owned());
+            kept.list.put(key, statement.clone());
+        }
+        drop(kept);
         Ok(statement)
     }
 
-    /// Forgets a statement that Postgres does not take any more.
-    pub(super) fn forget(&self, role: &str, sql: &str) {
-        let key = (role.to_owned(), sql.to_owned());
-        self.statements.lock().pop(&key);
+    /// Forgets a statement that Postgres does not take any more, and with it what may be as old.
+    pub(super) fn forget_all(&self) {
+        self.statements.lock().list.clear();
+        // Types are looked up once for each connection, and the number of one that was made anew is another.
+        self.client.clear_type_cache();
     }
 }

@@ -13,6 +13,8 @@ mod lease;
 mod link;
 mod text;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool::managed::{Pool, Timeouts};
@@ -46,6 +48,8 @@ pub(super) enum Access {
 #[derive(Clone)]
 pub(super) struct Database {
     pool: Pool<Links>,
+    /// Grows when tables, functions or types may have changed.
+    generation: Arc<AtomicU64>,
     /// Value of `search_path` where the caller names none.
     search_path: String,
 }
@@ -53,7 +57,8 @@ pub(super) struct Database {
 impl Database {
     /// Opens nothing yet.
     pub(super) fn new(login: ConnectOptions, settings: &Settings) -> Self {
-        let links = Links::new(login, settings.statement_timeout);
+        let generation = Arc::<AtomicU64>::default();
+        let links = Links::new(login, settings.statement_timeout, Arc::clone(&generation));
         let pool = Pool::builder(links)
             .max_size(settings.connections)
             .runtime(deadpool::Runtime::Tokio1)
@@ -70,27 +75,25 @@ impl Database {
                 .into_iter()
                 .chain(&rest.extra_search_path),
         );
-        Self { pool, search_path }
+        Self {
+            pool,
+            generation,
+            search_path,
+        }
     }
 
-    /// One statement in a transaction of its own, in one round trip once the statement is known.
+    /// Tables, functions or types may have changed: statements that were prepared before are not used again, since the
+    /// types of their parameters are those of then.
+    pub(super) fn forget_statements(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// One statement in a transaction of its own, in one round trip once the statement is known. `search_path` as
+    /// [`quoted_path`] writes it.
     ///
     /// # Errors
     /// [`Error`]; nothing has been changed then.
     pub(super) async fn once(
-        &self,
-        who: &Caller,
-        facts: &Facts,
-        access: Access,
-        sql: &str,
-        params: &Params<'_>,
-    ) -> Result<Vec<Row>, Error> {
-        self.once_in(&self.search_path, who, facts, access, sql, params)
-            .await
-    }
-
-    /// The same with another search path, as [`quoted_path`] writes it.
-    pub(super) async fn once_in(
         &self,
         search_path: &str,
         who: &Caller,

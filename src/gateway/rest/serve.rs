@@ -251,7 +251,7 @@ impl Asking<'_> {
         let texts: Vec<Text<'_>> = texts(sql);
         let database = &self.gateway.database;
         let rows = database
-            .once_in(
+            .once(
                 path,
                 &self.caller,
                 &self.facts,

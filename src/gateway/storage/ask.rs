@@ -1,11 +1,14 @@
 //! What a request says: who asks, for which object, with which parameters and JSON.
 
+use std::str::FromStr;
+
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 
 use super::Storage;
 use super::error::Error;
@@ -150,9 +153,76 @@ pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<T, Error> {
     serde_json::from_slice(&bytes).map_err(|error| Error::invalid(format!("body {error}")))
 }
 
+/// A value as JSON has it, or written as text: the original takes both, and supabase-py sends numbers as text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Loose<T> {
+    Plain(T),
+    Text(String),
+}
+
+/// See [`Loose`]; of a member that has to be there.
+pub(super) fn loose<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + FromStr,
+{
+    match Loose::deserialize(deserializer)? {
+        Loose::Plain(value) => Ok(value),
+        Loose::Text(text) => text
+            .parse()
+            .map_err(|_| D::Error::custom("a value is of another type than expected")),
+    }
+}
+
+/// See [`Loose`]; of a member that may be missing or null.
+pub(super) fn perhaps_loose<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + FromStr,
+{
+    match Option::<Loose<T>>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(Loose::Plain(value)) => Ok(Some(value)),
+        Some(Loose::Text(text)) => text
+            .parse()
+            .map(Some)
+            .map_err(|_| D::Error::custom("a value is of another type than expected")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::decode;
+    use super::{decode, loose, perhaps_loose};
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Asked {
+        #[serde(deserialize_with = "loose")]
+        seconds: i64,
+        #[serde(default, deserialize_with = "perhaps_loose")]
+        width: Option<u32>,
+    }
+
+    #[test]
+    fn numbers_may_be_written_as_text() {
+        let read = |text: &str| serde_json::from_str::<Asked>(text).ok();
+        let asked = |seconds, width| Some(Asked { seconds, width });
+        assert_eq!(read(r#"{"seconds": 60}"#), asked(60, None));
+        assert_eq!(
+            read(r#"{"seconds": "60", "width": "7"}"#),
+            asked(60, Some(7))
+        );
+        assert_eq!(read(r#"{"seconds": -1, "width": null}"#), asked(-1, None));
+        for bad in [
+            r#"{}"#,
+            r#"{"seconds": "x"}"#,
+            r#"{"seconds": []}"#,
+            r#"{"seconds": 1, "width": -1}"#,
+        ] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn a_query_is_decoded_and_never_fails() {

@@ -166,9 +166,9 @@ fn open(backend: &StorageBackend) -> Result<Arc<dyn ObjectStore>, object_store::
                 store: "file",
                 source: source.into(),
             })?;
-            Ok(Arc::new(
-                object_store::local::LocalFileSystem::new_with_prefix(folder)?,
-            ))
+            let store = object_store::local::LocalFileSystem::new_with_prefix(folder)?;
+            // A row that is committed is there after a crash of the machine; so is its content.
+            Ok(Arc::new(store.with_fsync(true)))
         }
         StorageBackend::S3 {
             bucket,
@@ -287,4 +287,58 @@ pub(super) fn stream(
     found: GetResult,
 ) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static {
     found.into_stream().map_err(std::io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::config::Secret;
+
+    #[test]
+    fn a_bucket_of_an_s3_service_is_opened_without_asking_it() {
+        let backend = |endpoint: Option<&str>| StorageBackend::S3 {
+            bucket: "b".to_owned(),
+            region: "eu-central-1".to_owned(),
+            endpoint: endpoint.map(str::to_owned),
+            path_style: endpoint.is_some(),
+            access_key: Some("id".to_owned()),
+            secret_key: Some(Secret::new("secret")),
+        };
+        for endpoint in [
+            None,
+            Some("http://127.0.0.1:9000"),
+            Some("https://127.0.0.1:9000"),
+        ] {
+            open(&backend(endpoint)).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn content_appears_as_a_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let content = Content::new(StorageBackend::File(folder.path().join("new")));
+        let path = Path::from("content/aa/x");
+        for size in [0, 10, 300_000, 5_000_000] {
+            let mut writer = content.write(path.clone()).await.unwrap();
+            for part in vec![7u8; size].chunks(70_000) {
+                writer.write(Bytes::copy_from_slice(part)).await.unwrap();
+                assert!(content.head(&path).await.unwrap().is_none());
+            }
+            assert_eq!(writer.size(), size as u64);
+            assert_eq!(writer.head().len(), size.min(HEAD));
+            writer.finish().await.unwrap();
+            assert_eq!(
+                content.head(&path).await.unwrap().unwrap().size,
+                size as u64
+            );
+            if size > 0 {
+                let part = content.get(&path, Some(0..3)).await.unwrap().unwrap();
+                assert_eq!(part.bytes().await.unwrap().as_ref(), [7, 7, 7]);
+            }
+            content.delete(&path).await.unwrap();
+        }
+        content.delete(&path).await.unwrap();
+        assert!(content.get(&path, None).await.unwrap().is_none());
+    }
 }

@@ -92,6 +92,7 @@ pub(super) async fn public_info(
     request: Request,
 ) -> Result<Json<Value>, Error> {
     let parts = request.into_parts().0;
+    refuse_versions(&parts)?;
     let object = of_public(&storage, &parts, &target, "storage.object.info_public").await?;
     Ok(Json(about(&object)))
 }
@@ -103,6 +104,7 @@ pub(super) async fn authenticated_info(
     request: Request,
 ) -> Result<Json<Value>, Error> {
     let parts = request.into_parts().0;
+    refuse_versions(&parts)?;
     let who = ask::caller(&storage, &parts)?;
     let operation = "object.get_authenticated_info";
     let object = of_either(&storage, &parts, &target, Some(&who), operation).await?;
@@ -116,6 +118,7 @@ pub(super) async fn info(
     request: Request,
 ) -> Result<Json<Value>, Error> {
     let parts = request.into_parts().0;
+    refuse_versions(&parts)?;
     let who = ask::perhaps(&storage, &parts);
     let operation = "object.get_authenticated_info";
     let object = of_either(&storage, &parts, &target, who.as_ref(), operation).await?;

@@ -30,7 +30,9 @@ struct SortBy {
 #[serde(rename_all = "camelCase")]
 struct Asked {
     prefix: String,
+    #[serde(default, deserialize_with = "ask::perhaps_loose")]
     limit: Option<i64>,
+    #[serde(default, deserialize_with = "ask::perhaps_loose")]
     offset: Option<i64>,
     sort_by: Option<SortBy>,
     search: Option<String>,
@@ -128,6 +130,7 @@ pub(super) async fn list(
 #[serde(rename_all = "camelCase")]
 struct AskedV2 {
     prefix: Option<String>,
+    #[serde(default, deserialize_with = "ask::perhaps_loose")]
     limit: Option<i64>,
     cursor: Option<String>,
     #[serde(rename = "with_delimiter", default)]

@@ -23,10 +23,13 @@ const LARGEST_SOURCE: u64 = 32 * 1024 * 1024;
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(default)]
 pub(super) struct Transform {
+    #[serde(deserialize_with = "ask::perhaps_loose")]
     width: Option<u32>,
+    #[serde(deserialize_with = "ask::perhaps_loose")]
     height: Option<u32>,
     resize: Option<String>,
     format: Option<String>,
+    #[serde(deserialize_with = "ask::perhaps_loose")]
     quality: Option<u32>,
     gravity: Option<String>,
 }

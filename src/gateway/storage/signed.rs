@@ -27,6 +27,7 @@ const UPLOAD_SECONDS: i64 = 2 * 60 * 60;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct One {
+    #[serde(deserialize_with = "ask::loose")]
     expires_in: i64,
     #[serde(default)]
     transform: Option<Transform>,
@@ -69,6 +70,7 @@ pub(super) async fn sign_one(
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Many {
+    #[serde(deserialize_with = "ask::loose")]
     expires_in: i64,
     paths: Vec<String>,
 }

@@ -1,7 +1,4 @@
-//! Uploads: who may is asked before the content is read, and again when its row is written.
-//!
-//! The order is what keeps rows and content together: content first, under a version nobody knows; then the row, in one
-//! transaction under the caller's role; then the old content goes. Whatever fails on the way takes the new content with it.
+//! Uploads: who may is asked before the content is read, and again when its row is written ([`commit`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,16 +9,16 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use object_store::path::Path;
 use serde_json::{Value, json};
 
 use super::ask::{self, Query, Target};
-use super::content::{Writer, next};
+use super::commit::{Fresh, commit};
+use super::content::next;
 use super::error::Error;
 use super::incoming::{self, About, Fields};
 use super::objects::{self, Draft, Rules};
 use super::sign::Grant;
-use super::{Storage, kinds, names, service};
+use super::{Storage, kinds, service};
 use crate::gateway::caller::{Caller, Facts};
 use crate::gateway::database::Access;
 use crate::socket::unix_now;
@@ -291,110 +288,6 @@ pub(super) async fn permit(storage: &Storage, order: &Order, about: &About) -> R
     objects::write(&transaction, &draft, order.upsert).await?;
     transaction.rollback().await?;
     Ok(())
-}
-
-/// Makes what was written the content of the object.
-pub(super) async fn commit(
-    storage: &Storage,
-    order: &Order,
-    about: &About,
-    writer: Writer,
-    mut fresh: Fresh<'_>,
-) -> Result<String, Error> {
-    kinds::check_content(&about.mime, writer.head())?;
-    let size = writer.size();
-    writer
-        .finish()
-        .await
-        .map_err(|error| Error::content(&error))?;
-    fresh.written = true;
-    let metadata = metadata(about, size, &fresh.version);
-    let draft = Draft {
-        bucket: &order.target.bucket,
-        name: &order.target.name,
-        owner: order.owner.as_deref(),
-        version: &fresh.version,
-        metadata: &metadata,
-        user_metadata: &about.user_metadata,
-    };
-    let transaction = storage
-        .begin(&order.who, &order.facts, Access::Write, order.operation)
-        .await?;
-    let old = match order.upsert {
-        true => objects::lock(&transaction, draft.bucket, draft.name).await?,
-        false => None,
-    };
-    let id = objects::write(&transaction, &draft, order.upsert).await?;
-    fresh.settle(transaction.commit().await)?;
-    if let Some(old) = old {
-        forget(storage, &order.target.bucket, &order.target.name, &old).await;
-    }
-    Ok(id)
-}
-
-/// What the service knows of content, in the words of the original.
-fn metadata(about: &About, size: u64, version: &str) -> Value {
-    json!({
-        "eTag": objects::etag(version),
-        "size": size,
-        "mimetype": about.mime,
-        "cacheControl": about.cache_control,
-        "lastModified": chrono::Utc::now().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
-        "contentLength": size,
-        "httpStatusCode": 200,
-    })
-}
-
-/// Removes content that no row has any more. What cannot be removed now is swept later.
-pub(super) async fn forget(storage: &Storage, bucket: &str, name: &str, version: &str) {
-    if let Some(path) = names::content_path(bucket, name, version) {
-        if let Err(error) = storage.content.delete(&path).await {
-            tracing::warn!(%error, "content of a removed object stays until it is swept");
-        }
-    }
-}
-
-/// A version that no row has yet. Dropped, it takes its content along.
-pub(super) struct Fresh<'a> {
-    storage: &'a Storage,
-    pub(super) version: String,
-    pub(super) path: Path,
-    /// Whether there is content that a row does not have.
-    pub(super) written: bool,
-}
-
-impl<'a> Fresh<'a> {
-    pub(super) fn new(storage: &'a Storage, target: &Target) -> Result<Self, Error> {
-        let now = u64::try_from(chrono::Utc::now().timestamp_millis()).unwrap_or_default();
-        let version = names::new_version(now).to_string();
-        let path = names::content_path(&target.bucket, &target.name, &version)
-            .ok_or_else(Error::internal)?;
-        Ok(Self {
-            storage,
-            version,
-            path,
-            written: false,
-        })
-    }
-
-    /// After its row was committed, or was not. Where nobody can say, the sweeper finds out.
-    pub(super) fn settle(
-        &mut self,
-        committed: Result<(), crate::gateway::database::Error>,
-    ) -> Result<(), Error> {
-        let undone = committed.as_ref().is_err_and(|error| error.db().is_some());
-        self.written = undone;
-        Ok(committed?)
-    }
-}
-
-impl Drop for Fresh<'_> {
-    fn drop(&mut self) {
-        if !self.written {
-            return;
-        }
-        self.storage.content.delete_soon(self.path.clone());
-    }
 }
 
 /// Reads what is left of a body that is not wanted, up to a point: closed at once, the connection would be reset under

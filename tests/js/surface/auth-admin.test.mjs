@@ -1,21 +1,10 @@
 // Users as a server with the service_role key manages them, and what this service has not.
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { PASSWORD, good, refused } from './auth-answers.mjs'
 import { anon, anonKey, fresh, service, sql } from './support.mjs'
 
-const PASSWORD = 'correct horse battery'
 const address = () => `${fresh('cem')}@example.com`
-
-function good({ data, error }) {
-  assert.equal(error, null, error && `${error.status} ${error.code} ${error.message}`)
-  return data
-}
-
-function refused({ error }, status, code) {
-  assert.ok(error, 'it was not refused')
-  assert.deepEqual([error.name, error.status, error.code], ['AuthApiError', status, code], error.message)
-  return error
-}
 
 test('admin.createUser, getUserById, updateUserById and deleteUser', async (t) => {
   const { admin } = service(t).auth

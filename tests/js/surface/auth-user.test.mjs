@@ -1,21 +1,10 @@
 // What a user changes of their own account, and what they cannot.
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { PASSWORD, good, refused } from './auth-answers.mjs'
 import { Seen, anon, client, fresh, mint, service, sql, subscribed, url, anonKey, userToken } from './support.mjs'
 
-const PASSWORD = 'correct horse battery'
 const address = () => `${fresh('bea')}@example.com`
-
-function good({ data, error }) {
-  assert.equal(error, null, error && `${error.status} ${error.code} ${error.message}`)
-  return data
-}
-
-function refused({ error }, status, code) {
-  assert.ok(error, 'it was not refused')
-  assert.deepEqual([error.status, error.code], [status, code], error.message)
-  return error
-}
 
 async function signedUp(t, data = {}) {
   const made = anon(t)

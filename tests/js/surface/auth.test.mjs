@@ -1,23 +1,10 @@
 // Signing up, in and out with an unmodified supabase-js.
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { PASSWORD, good, refused } from './auth-answers.mjs'
 import { Seen, anon, client, fresh, mint, sql, url } from './support.mjs'
 
-const PASSWORD = 'correct horse battery'
 const address = () => `${fresh('ann')}@example.com`
-
-/** The data of an answer of auth, which has to be a success. */
-function good({ data, error }) {
-  assert.equal(error, null, error && `${error.status} ${error.code} ${error.message}`)
-  return data
-}
-
-/** The error of an answer, which has to be a refusal of the service with this status and code. */
-function refused({ error }, status, code) {
-  assert.ok(error, 'it was not refused')
-  assert.deepEqual([error.name, error.status, error.code], ['AuthApiError', status, code], error.message)
-  return error
-}
 
 const claimsOf = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url'))
 

@@ -213,3 +213,23 @@ test('a table that is new can be used at once, and one that is gone is gone', as
   await session.query('drop table public.acc_new')
   assert.equal((await supabase.from('acc_new').select()).status, 404)
 })
+
+test('a column whose type changes, and a type that is made anew', async (t) => {
+  t.after(() => session.query('drop table if exists public.acc_kinds; drop type if exists public.acc_kind'))
+  const kinds = () => supabase.from('acc_kinds')
+  await session.query('create table public.acc_kinds (id int primary key, v int); grant all on public.acc_kinds to anon; insert into public.acc_kinds values (1, 7)')
+  // Often enough for each connection of the server to have kept the statement.
+  const ask = async (value) => {
+    const answers = await Promise.all(Array.from({ length: 30 }, () => data(kinds().select('id, v').eq('v', value).in('v', [value]))))
+    for (const rows of answers) assert.deepEqual(rows, [{ id: 1, v: value }])
+    await data(kinds().update({ v: value }).eq('v', value))
+  }
+  await ask(7)
+  await session.query(`alter table public.acc_kinds alter v type text using 'seven'`)
+  await ask('seven')
+  for (const word of ['old', 'new']) {
+    await session.query(`alter table public.acc_kinds drop v; drop type if exists public.acc_kind;
+      create type public.acc_kind as enum ('${word}'); alter table public.acc_kinds add v public.acc_kind default '${word}'`)
+    await ask(word)
+  }
+})

@@ -97,6 +97,14 @@ describe('the form of what is embedded', () => {
     ])
   })
 
+  test('spread of many rows: a list for each column', async () => {
+    assert.deepEqual(await data(from('countries').select('name, ...emb_cities(towns:name)').order('id').order('id', { referencedTable: 'emb_cities' })), [
+      { name: 'Peru', towns: ['Lima', 'Cusco'] },
+      { name: 'Chad', towns: ['Abeche'] },
+      { name: 'Empty', towns: [] },
+    ])
+  })
+
   test('embedding nothing only joins', async () => {
     assert.deepEqual(await data(from('cities').select('name, emb_countries!inner()').eq('emb_countries.name', 'Chad')), [{ name: 'Abeche' }])
   })
@@ -105,8 +113,11 @@ describe('the form of what is embedded', () => {
     assert.deepEqual(await data(from('city_names').select('name, emb_countries(name)').eq('id', 3)), [{ name: 'Abeche', emb_countries: { name: 'Chad' } }])
   })
 
-  test('a computed relationship: a function that returns rows', async () => {
-    assert.deepEqual(await data(from('countries').select('name, emb_biggest(name)').eq('id', 1)), [{ name: 'Peru', emb_biggest: { name: 'Lima' } }])
+  // PostgREST embeds what a function of the row returns; here foreign keys are the only way.
+  test('a computed relationship is refused, not guessed', async () => {
+    const { error, status } = await from('countries').select('name, emb_biggest(name)')
+    assert.equal(status, 400)
+    assert.equal(error.code, 'PGRST200')
   })
 })
 
@@ -120,6 +131,11 @@ describe('which relationship is meant', () => {
   test('by the column, as a hint and as the target', async () => {
     assert.deepEqual(await data(from('messages').select('from:emb_users!sender_id(name), to:receiver_id(name)').eq('id', 1)), [{ from: { name: 'ann' }, to: { name: 'bob' } }])
     assert.deepEqual(await data(from('users').select('sent:emb_messages!sender_id(body)').eq('id', 2)), [{ sent: [{ body: 'lo' }] }])
+  })
+
+  test('by the join table; !left is what is meant without !inner', async () => {
+    assert.deepEqual(await data(from('teams').select('name, emb_users!emb_members(name)').eq('id', 2)), [{ name: 'blue', emb_users: [{ name: 'bob' }] }])
+    assert.deepEqual(await data(from('cities').select('name, emb_countries!left(name)').eq('id', 4)), [{ name: 'Atlantis', emb_countries: null }])
   })
 
   test('without a hint it is ambiguous, and the answer says how to choose', async () => {

@@ -134,6 +134,11 @@ describe('how many', () => {
     for (const { headers } of [answer, uncounted, none]) assert.equal(headers.get('content-type'), 'application/json; charset=utf-8')
   })
 
+  test('the number as a column, which is how it was asked for before there were aggregates', async () => {
+    assert.deepEqual(await data(supabase.from('sel_heroes').select('count')), [{ count: 3 }])
+    assert.deepEqual(await data(supabase.from('sel_heroes').select('count').eq('age', 23).single()), { count: 2 })
+  })
+
   for (const count of ['planned', 'estimated']) {
     test(`count ${count} is a number`, async () => {
       const answer = await supabase.from('sel_heroes').select('id', { count })

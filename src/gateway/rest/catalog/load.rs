@@ -99,7 +99,7 @@ order by n.nspname, p.proname, p.oid";
 pub(super) async fn snapshot(database: &Database) -> Result<String, Error> {
     let (who, facts) = service();
     let rows = database
-        .once_in("", &who, &facts, Access::Read, SNAPSHOT, &[&""])
+        .once("", &who, &facts, Access::Read, SNAPSHOT, &[&""])
         .await?;
     Ok(rows
         .first()

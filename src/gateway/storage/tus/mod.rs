@@ -220,7 +220,7 @@ async fn terminate(
         .take_over(unfinished.id)
         .await
         .ok_or_else(Error::locked)?;
-    remove(storage, unfinished.id).await?;
+    remove(&storage.content, unfinished.id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

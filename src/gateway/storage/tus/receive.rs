@@ -16,10 +16,11 @@ use super::unfinished::{Unfinished, end, remove};
 use super::{Door, OFFSET, PART, mine, number, state};
 use crate::gateway::storage::Storage;
 use crate::gateway::storage::ask;
+use crate::gateway::storage::commit::{self, Fresh};
 use crate::gateway::storage::content::next;
 use crate::gateway::storage::error::Error;
 use crate::gateway::storage::incoming::content_length;
-use crate::gateway::storage::upload::{self, Fresh, Order};
+use crate::gateway::storage::upload::{self, Order};
 
 /// Bytes of a segment: what a crash costs at most.
 const SEGMENT: u64 = 16 * 1024 * 1024;
@@ -49,7 +50,8 @@ pub(super) async fn patch(
             .uploads
             .take(unfinished.id)
             .ok_or_else(Error::locked)?;
-        let is = match unfinished.is_done(storage).await? {
+        let done = unfinished.is_done(storage).await?;
+        let is = match done {
             true => unfinished.info.length,
             false => end(&unfinished.segments(storage).await?),
         };
@@ -60,17 +62,20 @@ pub(super) async fn patch(
         if offset.saturating_add(coming) > unfinished.info.length {
             return Err(Error::too_large("upload"));
         }
-        upload::permit(storage, &order, &unfinished.info.about()).await?;
-        Ok((unfinished, order, offset, held))
+        if !done {
+            upload::permit(storage, &order, &unfinished.info.about()).await?;
+        }
+        Ok((unfinished, order, offset, held, done))
     };
-    let (unfinished, order, offset, held) = match checked.await {
+    let (unfinished, order, offset, held, done) = match checked.await {
         Ok(checked) => checked,
         Err(error) => return Err(upload::refuse(body, error).await),
     };
-    if unfinished.is_done(storage).await? {
-        return Ok((StatusCode::NO_CONTENT, state(storage, &unfinished, offset)).into_response());
-    }
-    let offset = go_on(storage, &unfinished, order, offset, body, held).await?;
+    // There is nothing to add to an object that is there.
+    let offset = match done {
+        true => offset,
+        false => go_on(storage, &unfinished, order, offset, body, held).await?,
+    };
     Ok((StatusCode::NO_CONTENT, state(storage, &unfinished, offset)).into_response())
 }
 
@@ -155,7 +160,7 @@ async fn complete(storage: &Storage, unfinished: &Unfinished, order: &Order) -> 
         }
         Err(error) => {
             if error.status < 500 {
-                remove(storage, unfinished.id).await?;
+                remove(&storage.content, unfinished.id).await?;
             }
             Err(error)
         }
@@ -187,7 +192,7 @@ async fn assemble(storage: &Storage, unfinished: &Unfinished, order: &Order) -> 
     if writer.size() != unfinished.info.length {
         return Err(Error::internal());
     }
-    upload::commit(storage, order, &about, writer, fresh)
+    commit::commit(storage, order, &about, writer, fresh)
         .await
         .map(drop)
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::gateway::storage::Storage;
+use crate::gateway::storage::content::Content;
 use crate::gateway::storage::error::Error;
 use crate::gateway::storage::incoming::About;
 use crate::gateway::storage::upload::Order;
@@ -165,14 +166,10 @@ impl Unfinished {
             return Ok(self.info.length);
         }
         let mut segments = self.segments(storage).await?;
-        if end(&segments) >= self.info.length {
-            if let Some(last) = segments.pop() {
-                storage
-                    .content
-                    .delete(&last.path)
-                    .await
-                    .map_err(|error| Error::content(&error))?;
-            }
+        let is_whole = end(&segments) >= self.info.length;
+        if let Some(last) = segments.pop_if(|_| is_whole) {
+            let deleted = storage.content.delete(&last.path).await;
+            deleted.map_err(|error| Error::content(&error))?;
         }
         Ok(end(&segments))
     }
@@ -207,28 +204,14 @@ pub(in crate::gateway::storage) fn id_of(path: &Path) -> Option<Uuid> {
 }
 
 /// Gives an upload up. The info goes first: without it nobody can go on.
-pub(in crate::gateway::storage) async fn remove(storage: &Storage, id: Uuid) -> Result<(), Error> {
-    storage
-        .content
-        .delete(&path(id, INFO))
-        .await
-        .map_err(|error| Error::content(&error))?;
+pub(in crate::gateway::storage) async fn remove(content: &Content, id: Uuid) -> Result<(), Error> {
+    let failed = |error: object_store::Error| Error::content(&error);
+    content.delete(&path(id, INFO)).await.map_err(failed)?;
     let folder = Path::from(format!("{FOLDER}/{id}"));
-    let listed = storage
-        .content
-        .list(&folder)
-        .await
-        .map_err(|error| Error::content(&error))?;
-    let found: Vec<_> = listed
-        .try_collect()
-        .await
-        .map_err(|error| Error::content(&error))?;
+    let listed = content.list(&folder).await.map_err(failed)?;
+    let found: Vec<_> = listed.try_collect().await.map_err(failed)?;
     for meta in found {
-        storage
-            .content
-            .delete(&meta.location)
-            .await
-            .map_err(|error| Error::content(&error))?;
+        content.delete(&meta.location).await.map_err(failed)?;
     }
     Ok(())
 }

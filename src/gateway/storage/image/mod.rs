@@ -4,6 +4,8 @@
 //! How large an image is is read from its header, before anything is decoded. What a camera wrote beside the pixels
 //! (place, time, profile) is left out; how the camera was held is applied first. An image never becomes larger.
 
+mod plan;
+
 use std::io::Cursor;
 
 use fast_image_resize::images::Image;
@@ -16,23 +18,14 @@ use image::{
     DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits,
 };
 
+pub(super) use plan::Resize;
+use plan::plan;
+
 /// Longest edge that is asked for with success.
 pub(super) const LONGEST_EDGE: u32 = 2000;
 
 /// Quality where none is asked for.
 pub(super) const QUALITY: u8 = 80;
-
-/// How an image is brought to the wanted size.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Resize {
-    /// Fills it; what stands out is cut off on both sides.
-    #[default]
-    Cover,
-    /// Lies within it.
-    Contain,
-    /// Is pressed into it.
-    Fill,
-}
 
 /// What it is written as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -159,76 +152,6 @@ fn resized(image: DynamicImage, wanted: &Wanted, sideways: bool) -> Result<Dynam
         image::RgbImage::from_raw(to_width, to_height, pixels).map(DynamicImage::ImageRgb8)
     };
     image.ok_or(Refusal::Unsupported)
-}
-
-/// Which part of the source becomes how large an image.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Plan {
-    /// Left, top, width, height in the source.
-    crop: (f64, f64, f64, f64),
-    size: (u32, u32),
-}
-
-impl Plan {
-    fn is_whole(&self, width: u32, height: u32) -> bool {
-        self.crop == (0.0, 0.0, f64::from(width), f64::from(height))
-    }
-}
-
-fn plan(
-    width: u32,
-    height: u32,
-    to_width: Option<u32>,
-    to_height: Option<u32>,
-    resize: Resize,
-) -> Plan {
-    let (w, h) = (f64::from(width), f64::from(height));
-    let whole = |to_w: f64, to_h: f64| Plan {
-        crop: (0.0, 0.0, w, h),
-        size: (edge(to_w), edge(to_h)),
-    };
-    let (to_w, to_h) = match (to_width, to_height) {
-        (None, None) => return whole(w, h),
-        (Some(to_w), None) => {
-            let scale = (f64::from(to_w) / w).min(1.0);
-            return if resize == Resize::Fill {
-                whole(w * scale, h)
-            } else {
-                whole(w * scale, h * scale)
-            };
-        }
-        (None, Some(to_h)) => {
-            let scale = (f64::from(to_h) / h).min(1.0);
-            return if resize == Resize::Fill {
-                whole(w, h * scale)
-            } else {
-                whole(w * scale, h * scale)
-            };
-        }
-        (Some(to_w), Some(to_h)) => (f64::from(to_w), f64::from(to_h)),
-    };
-    match resize {
-        Resize::Fill => whole(to_w.min(w), to_h.min(h)),
-        Resize::Contain => {
-            let scale = (to_w / w).min(to_h / h).min(1.0);
-            whole(w * scale, h * scale)
-        }
-        Resize::Cover => {
-            let scale = (to_w / w).max(to_h / h).min(1.0);
-            let (size_w, size_h) = (to_w.min(w * scale), to_h.min(h * scale));
-            let (crop_w, crop_h) = ((size_w / scale).min(w), (size_h / scale).min(h));
-            Plan {
-                crop: ((w - crop_w) / 2.0, (h - crop_h) / 2.0, crop_w, crop_h),
-                size: (edge(size_w), edge(size_h)),
-            }
-        }
-    }
-}
-
-/// At least one pixel.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn edge(length: f64) -> u32 {
-    (length.round() as u32).max(1)
 }
 
 fn encoded(image: &DynamicImage, format: ImageFormat, quality: u8) -> Result<Rendered, Refusal> {
@@ -406,20 +329,6 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
-        #[test]
-        fn a_plan_stays_within_the_image_and_the_wish(
-            w in 1u32..5000, h in 1u32..5000,
-            to_w in proptest::option::of(1u32..2000), to_h in proptest::option::of(1u32..2000),
-            resize in prop_oneof![Just(Resize::Cover), Just(Resize::Contain), Just(Resize::Fill)],
-        ) {
-            let plan = plan(w, h, to_w, to_h, resize);
-            let (left, top, width, height) = plan.crop;
-            prop_assert!(left >= 0.0 && top >= 0.0 && width > 0.0 && height > 0.0);
-            prop_assert!(left + width <= f64::from(w) + 1e-6 && top + height <= f64::from(h) + 1e-6);
-            prop_assert!(plan.size.0 >= 1 && plan.size.0 <= w.min(to_w.unwrap_or(w)).max(1));
-            prop_assert!(plan.size.1 >= 1 && plan.size.1 <= h.min(to_h.unwrap_or(h)).max(1));
-        }
-
         #[test]
         fn any_bytes_give_an_answer(mut tail in proptest::collection::vec(any::<u8>(), 0..200), kind in 0usize..4) {
             let mut source = [b"\xff\xd8\xff".as_slice(), b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF\x10\0\0\0WEBPVP8 "]
