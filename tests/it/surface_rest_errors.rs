@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
+use crate::support::cluster::{Cluster, Stop};
+use crate::support::eventually;
 use crate::support::http::Request;
+use crate::support::surface::Surface;
 use crate::surface_rest_support::{Pairs, refusal, shared, start};
 
 #[tokio::test]
@@ -165,7 +168,7 @@ async fn everything_is_bounded() {
     }
 }
 
-fn request(at: &crate::support::surface::Surface, query: &str) -> Request {
+fn request(at: &Surface, query: &str) -> Request {
     let mut request = Request::get("localhost", &format!("/rest/v1/books?{query}"));
     request.headers.push(("apikey".into(), at.anon.clone()));
     request
@@ -243,4 +246,33 @@ async fn a_statement_that_takes_too_long_is_ended() {
     assert_eq!(refusal(&answer), (500, "57014".into()));
     client.batch_execute("rollback").await.unwrap();
     assert_eq!(at.rest("books", &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_told_and_found_again() {
+    let mut cluster = Cluster::start().await;
+    let database = cluster.prepared().await;
+    let client = database.connect().await;
+    client
+        .batch_execute("create table here (id int); insert into here values (1)")
+        .await
+        .unwrap();
+    drop(client);
+    let at = Surface::over(database, &[("SURFACE", "rest")]).await;
+    assert_eq!(at.rows("here", &[]).await, json!([{"id": 1}]));
+    cluster.stop(Stop::Immediate).await;
+    for _ in 0..2 {
+        let (status, code) = at.refusal("here", &[]).await;
+        assert_eq!(status, 503);
+        assert!(
+            ["PGRST000", "PGRST001", "57P01", "57P02"].contains(&&*code),
+            "{code}"
+        );
+    }
+    cluster.resume().await;
+    let rows = eventually("the database is found again", || async {
+        let answer = at.rest("here", &[]).await;
+        (answer.status == 200).then(|| answer.json())
+    });
+    assert_eq!(rows.await, json!([{"id": 1}]));
 }

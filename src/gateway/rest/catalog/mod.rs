@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use tokio::time::Instant;
 
 use super::super::database::{Database, Error};
@@ -32,6 +32,8 @@ pub(super) struct Cache {
     current: ArcSwapOption<Catalog>,
     /// It has been said that something changed.
     outdated: AtomicBool,
+    /// Told at the same time.
+    changed: Notify,
     /// Held while the catalog is read; when that was last.
     reading: Mutex<Option<Instant>>,
 }
@@ -45,6 +47,7 @@ impl Cache {
             extra,
             current: ArcSwapOption::empty(),
             outdated: AtomicBool::new(false),
+            changed: Notify::new(),
             reading: Mutex::new(None),
         }
     }
@@ -52,6 +55,7 @@ impl Cache {
     /// Something has changed: the next request reads it anew.
     pub(super) fn invalidate(&self) {
         self.outdated.store(true, Ordering::Release);
+        self.changed.notify_waiters();
     }
 
     /// What is known.
@@ -81,7 +85,11 @@ impl Cache {
             return Ok(None);
         }
         if let Some(last) = *last {
-            tokio::time::sleep_until(last + PAUSE).await;
+            // Others wait for this too, so word of a change ends it.
+            tokio::select! {
+                () = tokio::time::sleep_until(last + PAUSE) => {}
+                () = self.changed.notified() => {}
+            }
         }
         Ok(Some(self.read(&mut last).await?))
     }
