@@ -69,6 +69,17 @@ async fn ground(settings: &[(&str, &str)]) -> (Surface, Client) {
     (surface, sql)
 }
 
+/// What is asked (in words, method, path, token, headers, body), and the status of the answer.
+type Case<'a> = (
+    &'a str,
+    &'a str,
+    &'a str,
+    String,
+    Vec<(&'a str, &'a str)>,
+    Option<&'a str>,
+    u16,
+);
+
 /// What the next request finds.
 async fn look(surface: &Surface, sub: &str) -> Value {
     let bearer = token::user(sub);
@@ -125,15 +136,7 @@ async fn a_request_that_fails_anywhere_leaves_the_next_one_clean() {
     let ann = token::user("ann");
     let json_type = ("Content-Type", "application/json");
     let single = ("Accept", "application/vnd.pgrst.object+json");
-    let cases: Vec<(
-        &str,
-        &str,
-        &str,
-        String,
-        Vec<(&str, &str)>,
-        Option<&str>,
-        u16,
-    )> = vec![
+    let cases: Vec<Case<'_>> = vec![
         (
             "a token of another project",
             "GET",

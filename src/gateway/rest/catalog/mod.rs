@@ -104,12 +104,22 @@ impl Cache {
     async fn read(&self, last: &mut Option<Instant>) -> Result<Arc<Catalog>, Error> {
         // Before it is read: what changes meanwhile makes it outdated again.
         self.outdated.store(false, Ordering::Release);
-        let raw = load::read(&self.database, &self.schemas, &self.extra).await;
-        let raw = raw.inspect_err(|_| self.invalidate())?;
+        let unread = Unread(self);
+        let raw = load::read(&self.database, &self.schemas, &self.extra).await?;
+        std::mem::forget(unread);
         let catalog = Arc::new(assemble(raw, &self.extra));
         self.current.store(Some(Arc::clone(&catalog)));
         *last = Some(Instant::now());
         Ok(catalog)
+    }
+}
+
+/// Dropped, what was to be read was not: an error, or a client that went away.
+struct Unread<'a>(&'a Cache);
+
+impl Drop for Unread<'_> {
+    fn drop(&mut self) {
+        self.0.invalidate();
     }
 }
 
