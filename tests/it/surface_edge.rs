@@ -156,3 +156,29 @@ async fn a_login_that_fails_is_said_to_clients_without_a_secret_and_nothing_is_s
         assert!(!answer.text().contains("127.0.0.1"), "{}", answer.text());
     }
 }
+
+/// A client that sends a large body hears why it is refused, though nobody wanted the body.
+#[tokio::test]
+async fn a_refusal_reaches_who_is_still_sending() {
+    let surface = Surface::start().await;
+    let body = vec![b'x'; 6 << 20];
+    let json_type = ("Content-Type", "application/json");
+    let bytes = ("Content-Type", "application/octet-stream");
+    for (path, kind, status) in [
+        ("/storage/v1/object/bucket/a%00b", bytes, 400),
+        ("/storage/v1/object/bucket/a%7Fb", bytes, 400),
+        ("/auth/v1/token?grant_type=password", json_type, 413),
+        ("/rest/v1/rpc/nowhere?select=(", json_type, 400),
+    ] {
+        for _ in 0..3 {
+            let answer = surface
+                .ask("POST", path, &surface.anon, &[kind], Some(&body))
+                .await;
+            assert_eq!(answer.status, status, "{path}: {}", answer.text());
+        }
+    }
+    let mut request = Request::get("localhost", "/rest/v1/things");
+    request.method = "POST".into();
+    request.body = Some(body);
+    assert_eq!(surface.send(&request).await.status, 401);
+}
