@@ -118,6 +118,12 @@ impl Rejection {
         )
     }
 
+    /// The same for what is written: its values are read as the types that the catalog names.
+    pub(super) fn may_be_of_other_types(&self) -> bool {
+        let code = self.code.as_str();
+        ["22P02", "22003", "22007", "22008", "42804", "XX000"].contains(&code)
+    }
+
     pub(super) fn into_response(self) -> Response {
         let body = json!({
             "code": self.code,

@@ -29,12 +29,15 @@ pub(super) async fn answer(gateway: &Gateway, request: Request) -> Result<Respon
     let failed = |error| of_database(&error, &asking.caller.role);
     let rest = &gateway.rest;
     let mut catalog = rest.catalog.get().await.map_err(failed)?;
+    let writes = !matches!(asking.method, Method::GET | Method::HEAD);
     let mut answer = asking.attempt(rest, &catalog).await;
     // Perhaps the catalog is older than what is asked for. Nothing was changed. Twice: what somebody else was reading
     // already may be older too, but not what is read after that.
     for _ in 0..2 {
         match answer {
-            Err(rejection) if rejection.may_be_stale() => {
+            Err(rejection)
+                if rejection.may_be_stale() || (writes && rejection.may_be_of_other_types()) =>
+            {
                 match rest.catalog.newer(&catalog).await.map_err(failed)? {
                     Some(newer) => catalog = newer,
                     None => return Err(rejection),
