@@ -75,7 +75,7 @@ const WORK: [Work; 3] = [
         path: "/rest/v1/things",
         body: r#"{"owner":"00000000-0000-4000-8000-000000000001","name":"new"}"#,
         prefer: "return=minimal",
-        params: &[r#"[{"owner":"00000000-0000-4000-8000-000000000001","name":"new"}]"#],
+        params: &[r#"{"owner":"00000000-0000-4000-8000-000000000001","name":"new"}"#],
     },
 ];
 
