@@ -3,8 +3,8 @@
 //!
 //! Owns what those three have in common: who asks ([`caller`]), the one way to the database under a caller's role and
 //! claims ([`database`]), and what every request passes ([`edge`]). Nothing here opens a connection as an owner or a
-//! superuser: requests use a pool that logs in as `authenticator`, and what belongs to the service itself (users,
-//! sessions) one that logs in as `supabase_auth_admin`.
+//! superuser: requests use a pool that logs in as `authenticator`, and what is the service's own (users, sessions) one
+//! that logs in as `supabase_auth_admin`.
 
 mod auth;
 mod caller;
