@@ -3,7 +3,7 @@
 use anyhow::Context;
 use dovetail::config::Config;
 use dovetail::doctor::{self, KeysInfo, Severity};
-use dovetail::postgres::migrate::{Set, migrate as apply, remove};
+use dovetail::postgres::migrate::{Report, Set, migrate as apply, remove};
 use dovetail::postgres::{ConnectOptions, connect, partitions};
 use dovetail::tenant::{Embedded, prepare_embedded};
 
@@ -11,26 +11,23 @@ use super::{Failure, logging, runtime};
 
 /// Brings a database to the state the server needs. Returns what was done, line by line.
 ///
-/// `embedded` also brings it to what the embedded Supabase surface stands on.
+/// `embedded` also brings it to what the embedded Supabase surface stands on, `chat` to the messaging system.
 pub(super) async fn prepare(
     options: &ConnectOptions,
     embedded: Option<Embedded>,
+    chat: bool,
 ) -> anyhow::Result<Vec<String>> {
     let client = connect(options, "dovetail_migrate").await?;
     let mut done = Vec::new();
     for set in [Set::Supabase, Set::Realtime] {
-        let report = apply(&client, set).await?;
-        done.extend(
-            report
-                .applied
-                .into_iter()
-                .map(|file| format!("applied {file}")),
-        );
-        done.extend(report.notes.into_iter().map(|note| format!("note: {note}")));
+        done.extend(lines(apply(&client, set).await?));
     }
     if let Some(embedded) = embedded {
         let notes = prepare_embedded(&client, embedded.password.as_ref()).await?;
         done.extend(notes.into_iter().map(|note| format!("note: {note}")));
+    }
+    if chat {
+        done.extend(lines(apply(&client, Set::Chat).await?));
     }
     let partitions = partitions::maintain(&client, false).await?;
     let created = partitions.created.into_iter();
@@ -40,12 +37,23 @@ pub(super) async fn prepare(
     Ok(done)
 }
 
+fn lines(report: Report) -> impl Iterator<Item = String> {
+    let applied = report.applied.into_iter();
+    let notes = report.notes.into_iter();
+    applied
+        .map(|file| format!("applied {file}"))
+        .chain(notes.map(|note| format!("note: {note}")))
+}
+
 /// Of `migrate`.
 #[derive(clap::Args, Default)]
 pub(super) struct MigrateArgs {
     /// Remove what is ours instead (event triggers, schema dovetail, unused slots) and leave what is the original's
     #[arg(long)]
     remove: bool,
+    /// Bring the messaging system too: conversations, messages, presence and what belongs to them, in schema public
+    #[arg(long, conflicts_with = "remove")]
+    chat: bool,
 }
 
 pub(super) fn migrate(config: Config, args: &MigrateArgs) -> anyhow::Result<()> {
@@ -67,7 +75,7 @@ pub(super) fn migrate(config: Config, args: &MigrateArgs) -> anyhow::Result<()> 
     let embedded = embedded.then_some(Embedded {
         password: surface.password,
     });
-    let done = runtime()?.block_on(prepare(&options, embedded))?;
+    let done = runtime()?.block_on(prepare(&options, embedded, args.chat))?;
     for line in &done {
         println!("{line}");
     }

@@ -31,6 +31,8 @@ pub enum Set {
     /// `sql/embedded`: what the embedded Supabase surface stands on: users and sessions, buckets and objects. Needs the
     /// roles of [`Set::Supabase`].
     Embedded,
+    /// `sql/chat`: the messaging system. Needs the other sets; the tables of Auth and Storage may be those of Supabase.
+    Chat,
 }
 
 impl Set {
@@ -39,6 +41,7 @@ impl Set {
             Self::Supabase => "supabase",
             Self::Realtime => "realtime",
             Self::Embedded => "embedded",
+            Self::Chat => "chat",
         }
     }
 
@@ -47,6 +50,7 @@ impl Set {
             Self::Supabase => files::SUPABASE,
             Self::Realtime => files::REALTIME,
             Self::Embedded => files::EMBEDDED,
+            Self::Chat => files::CHAT,
         }
     }
 }

@@ -181,7 +181,7 @@ async fn prepare(embedded: &Embedded, config: &Config, folder: &Path) -> anyhow:
         let client = connect(&options, "dovetail_dev").await?;
         client.batch_execute(FORGET_PASSWORDS).await?;
     }
-    for line in database::prepare(&options, needed).await? {
+    for line in database::prepare(&options, needed, surface).await? {
         tracing::debug!("{line}");
     }
     let mark = folder.join("sample-made");

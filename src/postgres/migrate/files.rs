@@ -87,6 +87,32 @@ pub(super) const EMBEDDED: &[File] = &[
     ),
 ];
 
+/// Somebody who drops a part of it drops all of it: every file can run again.
+const CHAT_IS_WHOLE: &str = "
+    (select count(*) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+     where n.nspname = 'public' and c.relkind in ('r', 'p')
+       and c.relname in ('conversations', 'conversation_participants', 'messages', 'profiles', 'chat_settings')) = 5
+    and exists (select from pg_catalog.pg_roles where rolname = 'chat_guest')";
+
+pub(super) const CHAT: &[File] = &[
+    file!(1, "chat/001_ground.sql", Always, CHAT_IS_WHOLE),
+    file!(2, "chat/002_settings.sql", Always, CHAT_IS_WHOLE),
+    file!(3, "chat/003_tables.sql", Always, CHAT_IS_WHOLE),
+    file!(4, "chat/004_more_tables.sql", Always, CHAT_IS_WHOLE),
+    file!(5, "chat/005_who.sql", Always, CHAT_IS_WHOLE),
+    file!(6, "chat/006_policies.sql", Always, CHAT_IS_WHOLE),
+    file!(7, "chat/007_message_rules.sql", Always, CHAT_IS_WHOLE),
+    file!(8, "chat/008_broadcasts.sql", Always, CHAT_IS_WHOLE),
+    file!(9, "chat/009_reading.sql", Always, CHAT_IS_WHOLE),
+    file!(10, "chat/010_writing.sql", Always, CHAT_IS_WHOLE),
+    file!(11, "chat/011_membership.sql", Always, CHAT_IS_WHOLE),
+    file!(12, "chat/012_choices.sql", Always, CHAT_IS_WHOLE),
+    file!(13, "chat/013_search.sql", Always, CHAT_IS_WHOLE),
+    file!(18, "chat/018_rights.sql", Always, CHAT_IS_WHOLE),
+    file!(19, "chat/019_profiles.sql", Always, CHAT_IS_WHOLE),
+    file!(20, "chat/020_publication.sql", Always, CHAT_IS_WHOLE),
+];
+
 pub(super) const REALTIME: &[File] = &[
     file!(1, "realtime/001_schema.sql", Behind, SCHEMA_IS_WHOLE),
     file!(2, "realtime/002_types.sql", Behind, SCHEMA_IS_WHOLE),
@@ -130,6 +156,7 @@ mod tests {
             ("supabase", SUPABASE),
             ("realtime", REALTIME),
             ("embedded", EMBEDDED),
+            ("chat", CHAT),
         ] {
             let mut there: Vec<String> = std::fs::read_dir(root.join(folder))
                 .unwrap()
