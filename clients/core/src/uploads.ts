@@ -7,7 +7,7 @@ import type { Id, OutgoingFile } from './state/index.ts'
 /** From this size on an upload can go on where it stopped. */
 const RESUMABLE_FROM = 6 * 1024 * 1024
 
-interface Running { file: OutgoingFile; blob: Blob; conversation: Id; done: Promise<string>; abort: () => void }
+interface Running { file: OutgoingFile; blob: Blob; preview?: string; conversation: Id; done: Promise<string>; abort: () => void }
 
 export class Uploads {
   private readonly running = new Map<string, Running>()
@@ -26,6 +26,14 @@ export class Uploads {
 
   describe(key: string): OutgoingFile | undefined {
     return this.running.get(key)?.file
+  }
+
+  /** An address under which this page shows a picture that is on its way. */
+  preview(key: string): string | null {
+    const known = this.running.get(key)
+    if (!known || !/^image\/(png|jpeg|gif|webp|avif)$/.test(known.file.mime_type)) return null
+    known.preview ??= URL.createObjectURL(known.blob)
+    return known.preview
   }
 
   /** The path in the bucket, as soon as it is there; after a reload the upload begins again. */
@@ -52,6 +60,8 @@ export class Uploads {
   }
 
   forget(key: string): void {
+    const preview = this.running.get(key)?.preview
+    if (preview) URL.revokeObjectURL(preview)
     this.running.delete(key)
     this.context.store.dispatch({ type: 'upload-forgotten', key })
   }

@@ -5,6 +5,12 @@ import { useSurroundings } from '../context.tsx'
 import { useLanguage } from '../i18n/index.tsx'
 import { IconButton } from './controls.tsx'
 
+/** The dialog itself has the focus first: on a button its hint would open, and take the first Escape. */
+export function focusWhole(event: Event): void {
+  event.preventDefault()
+  ;(event.currentTarget as HTMLElement).focus()
+}
+
 interface ModalProps { title: string; hint?: string; onClose: () => void; children: ReactNode; wide?: boolean }
 
 export function Modal({ title, hint, onClose, children, wide }: ModalProps) {
@@ -14,7 +20,7 @@ export function Modal({ title, hint, onClose, children, wide }: ModalProps) {
     <Dialog.Root open onOpenChange={(open) => { if (!open) onClose() }}>
       <Dialog.Portal container={portal}>
         <Dialog.Overlay className="dt-overlay" />
-        <Dialog.Content className={`dt-modal${wide ? ' dt-modal-wide' : ''}`} {...(hint ? {} : { 'aria-describedby': undefined })}>
+        <Dialog.Content className={`dt-modal${wide ? ' dt-modal-wide' : ''}`} onOpenAutoFocus={focusWhole} {...(hint ? {} : { 'aria-describedby': undefined })}>
           <header><Dialog.Title>{title}</Dialog.Title><Dialog.Close asChild><IconButton icon="close" label={t('close')} /></Dialog.Close></header>
           {hint && <Dialog.Description>{hint}</Dialog.Description>}
           {children}

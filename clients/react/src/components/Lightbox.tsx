@@ -6,6 +6,7 @@ import { useAttempt, useChat, useSurroundings } from '../context.tsx'
 import { useLanguage } from '../i18n/index.tsx'
 import { isPicture, useAddress } from './Attachments.tsx'
 import { IconButton, Spinner } from './controls.tsx'
+import { focusWhole } from './Dialogs.tsx'
 
 export function Lightbox({ attachments, start, onClose }: { attachments: Attachment[]; start: number; onClose: () => void }) {
   const { t, direction } = useLanguage()
@@ -29,7 +30,7 @@ export function Lightbox({ attachments, start, onClose }: { attachments: Attachm
     <Dialog.Root open onOpenChange={(open) => { if (!open) onClose() }}>
       <Dialog.Portal container={portal}>
         <Dialog.Overlay className="dt-overlay dt-overlay-dark" />
-        <Dialog.Content className="dt-lightbox" onKeyDown={onKey} aria-describedby={undefined}>
+        <Dialog.Content className="dt-lightbox" onOpenAutoFocus={focusWhole} onKeyDown={onKey} aria-describedby={undefined}>
           <header>
             <Dialog.Title className="dt-lightbox-title">{current.name}</Dialog.Title>
             {pictures.length > 1 && <span>{t('imageOf', { index: index + 1, total: pictures.length })}</span>}

@@ -26,6 +26,8 @@ interface Props extends MessageHandlers {
   children?: ReactNode
 }
 
+const indexOf = (rows: Row[], id: string) => rows.findIndex((row) => row.kind === 'bubble' && row.item.kind === 'message' && row.item.message.id === id)
+
 export function MessageList(props: Props) {
   const { conversationId, threadId, unread, target, onSeen, onUnreadDone, blank, children, ...handlers } = props
   const chat = useChat()
@@ -36,7 +38,7 @@ export function MessageList(props: Props) {
   const timeline = useChatState(useCallback((s) => timelineOf(s, conversationId, threadId), [conversationId, threadId]))
   const messages = useChatState(useCallback((s) => timelineOf(s, conversationId, threadId).ids.map((id) => s.messages[id]).filter((m): m is Message => m !== undefined), [conversationId, threadId]))
   const outgoing = useChatState(useCallback((s) => outgoingOf(s, conversationId, threadId), [conversationId, threadId]))
-  const rows = useMemo(() => rowsOf(messages, timeline.hasAfter ? [] : outgoing, me, unread), [messages, outgoing, timeline.hasAfter, me, unread])
+  const rows = useMemo(() => rowsOf(messages, timeline.hasAfter ? [] : outgoing, me, unread, timeline.hasBefore), [messages, outgoing, timeline.hasAfter, timeline.hasBefore, me, unread])
   const lastOwn = useMemo(() => rows.findLast((row) => row.kind === 'bubble' && row.own && row.item.kind === 'message' && !row.item.message.deleted_at)?.key, [rows])
 
   const opened = useRef<string | null>(null)
@@ -44,7 +46,7 @@ export function MessageList(props: Props) {
   const onEnds = useCallback((edge: 'start' | 'end') => {
     void (edge === 'start' ? chat.history.older(conversationId, threadId) : chat.history.newer(conversationId, threadId)).catch(() => {})
   }, [chat, conversationId, threadId])
-  const { scroll, virtual, shift, atEnd, missed, toEnd, onScroll } = useScrolling(rows, fresh && !target, onEnds)
+  const { scroll, virtual, shift, atEnd, missed, toEnd, leaveEnd, onScroll } = useScrolling(rows, fresh && !target, onEnds)
   useEffect(() => {
     if (timeline.status === 'ready') opened.current = key
   }, [timeline.status, key])
@@ -54,19 +56,21 @@ export function MessageList(props: Props) {
   const [focused, setFocused] = useState<string | null>(null)
   const [highlighted, setHighlighted] = useState<string | null>(null)
   const [menuOpen, setMenuOpen] = useState(false)
-  const indexOf = (id: string) => rows.findIndex((row) => row.kind === 'bubble' && row.item.kind === 'message' && row.item.message.id === id)
 
   // To a message that was asked for, as soon as it is there.
-  const reached = useRef<{ id: string } | null>(null)
+  const reached = useRef(new WeakSet<object>())
+  const [firstUnread, setFirstUnread] = useState<{ id: string } | null>(null)
   useEffect(() => {
-    if (!target || reached.current === target) return
-    const index = indexOf(target.id)
-    const row = rows[index]
-    if (!row) return
-    reached.current = target
-    virtual.current?.scrollToIndex(index, { align: 'center' })
-    setHighlighted(row.key)
-  })
+    for (const [goal, align] of [[target, 'center'], [firstUnread, 'start']] as const) {
+      const index = goal && !reached.current.has(goal) ? indexOf(rows, goal.id) : -1
+      const row = rows[index]
+      if (!goal || !row) continue
+      reached.current.add(goal)
+      leaveEnd()
+      virtual.current?.scrollToIndex(index, { align })
+      if (align === 'center') setHighlighted(row.key)
+    }
+  }, [target, firstUnread, rows, leaveEnd, virtual])
   useEffect(() => {
     if (!highlighted) return
     const timer = setTimeout(() => setHighlighted(null), 2500)
@@ -81,23 +85,33 @@ export function MessageList(props: Props) {
   // The first unread message, if it is above what is on the screen.
   const unreadIndex = rows.findIndex((row) => row.kind === 'unread')
   const [unreadSeen, setUnreadSeen] = useState(false)
+  const settled = useRef(false)
   const lookForUnread = () => {
-    const from = virtual.current?.findItemIndex(virtual.current.scrollOffset) ?? 0
-    if (unreadIndex >= 0 && from <= unreadIndex) setUnreadSeen(true)
+    const handle = virtual.current
+    if (!handle || !settled.current || unreadIndex < 0) return
+    if (handle.findItemIndex(handle.scrollOffset) <= unreadIndex) setUnreadSeen(true)
   }
-  useEffect(() => setUnreadSeen(false), [key])
   useEffect(() => {
-    // After the first jump to the end.
-    const timer = setTimeout(lookForUnread, 250)
+    setUnreadSeen(false)
+    settled.current = false
+  }, [key])
+  useEffect(() => {
+    if (timeline.status !== 'ready') return
+    // Rows are measured and the end is found first.
+    const timer = setTimeout(() => {
+      settled.current = true
+      lookForUnread()
+    }, 300)
     return () => clearTimeout(timer)
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- looked at when the line appears, afterwards on scroll
-  }, [unreadIndex >= 0])
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- once for each conversation, and when the line appears
+  }, [timeline.status, key, unreadIndex >= 0])
   const toUnread = async () => {
     setUnreadSeen(true)
-    if (unreadIndex > 0 || !unread) virtual.current?.scrollToIndex(Math.max(0, unreadIndex), { align: 'start' })
+    leaveEnd()
+    if (unreadIndex >= 0 || !unread) virtual.current?.scrollToIndex(Math.max(0, unreadIndex), { align: 'start' })
     else {
       const first = await chat.history.since(conversationId, unread.since)
-      if (first) requestAnimationFrame(() => virtual.current?.scrollToIndex(Math.max(0, indexOf(first.id)), { align: 'start' }))
+      if (first) setFirstUnread({ id: first.id })
     }
   }
 
@@ -105,6 +119,7 @@ export function MessageList(props: Props) {
     const row = rows[index]
     if (!row) return
     setFocused(row.key)
+    leaveEnd()
     virtual.current?.scrollToIndex(index, { align: 'nearest' })
     requestAnimationFrame(() => scroll.current?.querySelector<HTMLElement>(`[data-key="${CSS.escape(row.key)}"]`)?.focus({ preventScroll: true }))
   }

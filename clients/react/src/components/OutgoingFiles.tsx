@@ -14,10 +14,11 @@ export function FileProgress({ file, onRemove }: { file: OutgoingFile; onRemove?
   const chat = useChat()
   const upload = useChatState((s) => s.uploads[file.key])
   const share = file.path || upload?.state === 'done' ? 1 : file.size > 0 ? (upload?.sent ?? 0) / file.size : 0
+  const preview = chat.uploads.preview(file.key)
   const failed = upload?.state === 'failed'
   return (
     <div className={`dt-file${failed ? ' dt-file-failed' : ''}`}>
-      <Icon name="file" size={22} />
+      {preview ? <img className="dt-file-preview" src={preview} alt="" width={40} height={40} /> : <Icon name="file" size={22} />}
       <span className="dt-file-text">
         <span className="dt-card-name">{file.name}</span>
         <span className="dt-card-size">{failed ? `${t('uploadFailed')}: ${upload.error ?? ''}` : `${bytes(file.size)}${share < 1 ? ` · ${percent(share)}` : ''}`}</span>

@@ -4,6 +4,7 @@ import { useCallback, useEffect, useRef, useState } from 'react'
 import { useChat, useChatState } from '../context.tsx'
 import { useLanguage } from '../i18n/index.tsx'
 import { Blank, Failed, Spinner } from './controls.tsx'
+import { plainText } from './MessageText.tsx'
 import { Side } from './Side.tsx'
 
 interface Props { conversationId?: string; onClose: () => void; onOpen: (conversation: string, message: string) => void }
@@ -11,6 +12,8 @@ interface Props { conversationId?: string; onClose: () => void; onOpen: (convers
 type Found = { state: 'idle' | 'loading' | 'failed' } | { state: 'ready'; hits: Hit[]; more: boolean }
 
 const WAIT_MS = 200
+/** Pieces are cut out of the stored text, so that a mention may be cut as well. */
+const readable = (text: string): string => plainText(text).replace(/^…[0-9a-f-]{1,36}\)/, '…').replace(/@\[([^\]]{1,200})\](\([0-9a-f-]{0,36})?…$/, '@$1…')
 const day = (value: string, days = 0) => (value ? new Date(new Date(`${value}T00:00`).getTime() + days * 86_400_000).toISOString() : null)
 
 export function SearchPanel({ conversationId, onClose, onOpen }: Props) {
@@ -94,7 +97,7 @@ export function SearchPanel({ conversationId, onClose, onOpen }: Props) {
                         {!here && hit.conversation_name && <span> · {hit.conversation_name}</span>}
                         <time dateTime={hit.created_at}>{dates.divider(hit.created_at)}</time>
                       </span>
-                      <span className="dt-hit-text">{hit.snippet.map((piece, i) => (piece.hit ? <mark key={i}>{piece.text}</mark> : <span key={i}>{piece.text}</span>))}</span>
+                      <span className="dt-hit-text">{hit.snippet.map((piece, i) => (piece.hit ? <mark key={i}>{readable(piece.text)}</mark> : <span key={i}>{readable(piece.text)}</span>))}</span>
                       {hit.attachments.length > 0 && <span className="dt-hit-files">{hit.attachments.map((a) => a.name).join(', ')}</span>}
                     </button>
                   </li>

@@ -19,7 +19,7 @@ export function Hint({ text, children }: { text: ReactNode; children: ReactNode 
   const { portal } = useSurroundings()
   return (
     <Tooltip.Root delayDuration={500}>
-      <Tooltip.Trigger asChild>{children}</Tooltip.Trigger>
+      <Tooltip.Trigger asChild onFocus={(event) => { if (!event.currentTarget.matches(':focus-visible')) event.preventDefault() }}>{children}</Tooltip.Trigger>
       <Tooltip.Portal container={portal}>
         <Tooltip.Content className="dt-tooltip" sideOffset={6} collisionPadding={8}>{text}</Tooltip.Content>
       </Tooltip.Portal>

@@ -35,12 +35,17 @@ function factsOf(item: Item, me: string): Facts {
   return { at: Date.parse(message.created_at), sender: message.sender_id, own, system: message.content_type === 'system', key: (own && message.client_id) || message.id, item }
 }
 
-/** `unread` is where the reader had read to when the conversation was opened. */
-export function rowsOf(messages: Message[], outgoing: Outgoing[], me: string, unread: { since: string | null; count: number } | null): Row[] {
+/**
+ * `unread` is where the reader had read to when the conversation was opened. With `hasBefore` the first message here is not
+ * the first of all, so the line is drawn only where something read is above it.
+ */
+export function rowsOf(messages: Message[], outgoing: Outgoing[], me: string, unread: { since: string | null; count: number } | null, hasBefore = false): Row[] {
   const items: Item[] = [...messages.map((message): Item => ({ kind: 'message', message })), ...outgoing.map((item): Item => ({ kind: 'outgoing', item }))]
   const facts = items.map((item) => factsOf(item, me))
   const rows: Row[] = []
-  let lineDrawn = !unread || unread.count === 0
+  const first = messages[0]
+  const isUnread = (m: Message) => unread !== null && (unread.since === null || compareTimes(m.created_at, unread.since) > 0)
+  let lineDrawn = !unread || unread.count === 0 || (hasBefore && first !== undefined && isUnread(first))
   let broken = true
   facts.forEach((fact, i) => {
     const before = facts[i - 1]
@@ -48,8 +53,7 @@ export function rowsOf(messages: Message[], outgoing: Outgoing[], me: string, un
       rows.push({ kind: 'divider', key: `at-${fact.key}`, at: fact.item.kind === 'message' ? fact.item.message.created_at : fact.item.item.created_at })
       broken = true
     }
-    if (!lineDrawn && unread && fact.item.kind === 'message' && !fact.own && !fact.system
-        && (unread.since === null || compareTimes(fact.item.message.created_at, unread.since) > 0)) {
+    if (!lineDrawn && unread && fact.item.kind === 'message' && !fact.own && !fact.system && isUnread(fact.item.message)) {
       rows.push({ kind: 'unread', key: 'unread', count: unread.count })
       lineDrawn = true
       broken = true

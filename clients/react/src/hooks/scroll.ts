@@ -1,10 +1,12 @@
 // Where the list of messages stands: at its end it stays there; elsewhere nothing moves what somebody reads.
-import { useCallback, useEffect, useLayoutEffect, useRef, useState, type RefObject } from 'react'
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, type RefObject } from 'react'
 import type { VirtualizerHandle } from 'virtua'
 import type { Row } from './rows.ts'
 
 /** So near to the end counts as at the end. */
 const NEAR = 100
+/** A scroll so soon after a wheel, a finger or a key is somebody's; any other is ours, or that of rows being measured. */
+const BY_HAND_MS = 400
 
 export interface Scrolling {
   scroll: RefObject<HTMLDivElement | null>
@@ -15,6 +17,8 @@ export interface Scrolling {
   /** Messages of others that came while the end was not on the screen. */
   missed: number
   toEnd: () => void
+  /** Somewhere else was asked for: the end is left. */
+  leaveEnd: () => void
   onScroll: () => void
 }
 
@@ -22,11 +26,12 @@ export function useScrolling(rows: Row[], fresh: boolean, onEnds: (edge: 'start'
   const scroll = useRef<HTMLDivElement>(null)
   const virtual = useRef<VirtualizerHandle>(null)
   const stuck = useRef(true)
+  const touched = useRef(0)
   const [atEnd, setAtEnd] = useState(true)
   const [missed, setMissed] = useState(0)
   const before = useRef<{ bubbles: string[]; lastKey: string | null }>({ bubbles: [], lastKey: null })
 
-  const bubbles = rows.filter((row) => row.kind !== 'divider' && row.kind !== 'unread').map((row) => row.key)
+  const bubbles = useMemo(() => rows.filter((row) => row.kind !== 'divider' && row.kind !== 'unread').map((row) => row.key), [rows])
   const oldFirst = before.current.bubbles[0]
   const shift = oldFirst !== undefined && bubbles[0] !== oldFirst && bubbles.includes(oldFirst)
 
@@ -42,12 +47,33 @@ export function useScrolling(rows: Row[], fresh: boolean, onEnds: (edge: 'start'
     const element = scroll.current
     if (!element) return
     const left = element.scrollHeight - element.scrollTop - element.clientHeight
-    stuck.current = left < NEAR
+    const byHand = performance.now() - touched.current < BY_HAND_MS
+    // A finger has gone and the list still moves.
+    if (byHand) touched.current = performance.now()
+    if (left < NEAR) stuck.current = true
+    else if (byHand) stuck.current = false
+    else if (stuck.current) element.scrollTop = element.scrollHeight
     setAtEnd(stuck.current)
     if (stuck.current) setMissed(0)
     if (element.scrollTop < 400) onEnds('start')
     if (left < 400) onEnds('end')
   }, [onEnds])
+
+  const leaveEnd = useCallback(() => {
+    touched.current = performance.now()
+    stuck.current = false
+  }, [])
+  useEffect(() => {
+    const element = scroll.current
+    if (!element) return
+    const touch = (event: Event) => {
+      // A press counts only on the scroll bar, which belongs to the element itself.
+      if (event.type !== 'pointerdown' || event.target === element) touched.current = performance.now()
+    }
+    const kinds = ['wheel', 'touchmove', 'keydown', 'pointerdown'] as const
+    kinds.forEach((kind) => element.addEventListener(kind, touch, { passive: true }))
+    return () => kinds.forEach((kind) => element.removeEventListener(kind, touch))
+  }, [])
 
   // New rows at the end.
   useLayoutEffect(() => {
@@ -68,7 +94,7 @@ export function useScrolling(rows: Row[], fresh: boolean, onEnds: (edge: 'start'
     const own = added.some((row) => row.kind === 'bubble' && row.own && row.item.kind === 'outgoing')
     if (own || stuck.current) toEnd()
     else setMissed((n) => n + added.filter((row) => row.kind === 'bubble' && !row.own).length)
-  })
+  }, [rows, bubbles, fresh, toEnd])
 
   // Pictures, dots, a growing composer, the keyboard of a phone: the end stays in sight.
   useEffect(() => {
@@ -83,5 +109,5 @@ export function useScrolling(rows: Row[], fresh: boolean, onEnds: (edge: 'start'
     return () => watch.disconnect()
   }, [])
 
-  return { scroll, virtual, shift, atEnd, missed, toEnd, onScroll }
+  return { scroll, virtual, shift, atEnd, missed, toEnd, leaveEnd, onScroll }
 }
