@@ -20,6 +20,7 @@ export class Live {
     this.watched.set(conversation, (this.watched.get(conversation) ?? 0) + 1)
     const fill = debounced(50, () => this.catchUp(conversation))
     const held = channels.hold(`messages:${conversation}`, (channel) => this.listen(channel, conversation, fill), (status) => {
+      this.context.store.dispatch({ type: 'live', conversation, live: status === 'SUBSCRIBED' })
       if (status === 'SUBSCRIBED') fill()
     })
     const typing = channels.hold(`typing:${conversation}`, (channel) => this.typing.listen(channel, conversation), () => {}, { broadcast: { self: false } })

@@ -14,6 +14,7 @@ export type Event =
   | { type: 'participation-row'; row: ParticipationRow }
   | { type: 'unread'; total: number; conversations: Record<Id, number> }
   | { type: 'people'; conversation: Id; people: Person[] }
+  | { type: 'live'; conversation: Id; live: boolean }
   | { type: 'opened'; conversation: Id | null }
   // Messages
   | { type: 'timeline-loading'; key: string }

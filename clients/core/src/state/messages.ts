@@ -1,11 +1,20 @@
 // How two accounts of one message become one. Events may come twice, late, and in any order; the result is the same:
 // each rule takes the greater of two values, so it does not matter which came first.
 import { compareTimes, later } from './order.ts'
-import type { Message, MessageRow, Reaction } from './types.ts'
+import type { Message, MessageRow, Quote, Reaction } from './types.ts'
 
 /** A row of `postgres_changes` as a message of which nothing else is known. */
 export function fromRow(row: MessageRow): Message {
   return { ...row, attachments: row.attachments ?? [], mentions: row.mentions ?? [], metadata: row.metadata ?? {}, reactions: [], quoted: null, reply_count: 0, last_reply: null, reply_users: [] }
+}
+
+/** What an answer shows of the message that it answers. */
+export function quoteOf(message: Message): Quote {
+  const text = message.content.replace(/@\[([^\]]{1,200})\]\([0-9a-f-]{36}\)/g, '@$1').replace(/\s+/g, ' ').trim()
+  return {
+    id: message.id, sender_id: message.sender_id, sender_name: message.sender_name, content_type: message.content_type,
+    preview: [...(text || (message.attachments[0]?.name ?? ''))].slice(0, 100).join(''), deleted_at: message.deleted_at,
+  }
 }
 
 /** The newer of what two accounts say of the text: deleted is final, then the later edit. */

@@ -1,5 +1,5 @@
 // Events about messages, threads and reactions.
-import { fromRow, mergeRow, mergeSnapshot, withReaction, withReply } from './messages.ts'
+import { fromRow, mergeRow, mergeSnapshot, quoteOf, withReaction, withReply } from './messages.ts'
 import { compareMessages, insertInOrder } from './order.ts'
 import { EMPTY_TIMELINE, timelineKey, type State } from './state.ts'
 import type { Id, Message, MessageRow, Reaction, Timeline } from './types.ts'
@@ -65,7 +65,10 @@ export function onMessage(state: State, message: Message): State {
 /** A row of `postgres_changes`. */
 export function onRow(state: State, row: MessageRow): State {
   const known = state.messages[row.id]
-  const merged = known ? mergeRow(known, row) : fromRow(row)
+  const joined = known ? mergeRow(known, row) : fromRow(row)
+  // A row does not carry what it quotes; where that is known, nothing has to be asked.
+  const answered = !joined.quoted && joined.reply_to ? state.messages[joined.reply_to] : undefined
+  const merged = answered ? { ...joined, quoted: quoteOf(answered) } : joined
   let next: State = { ...state, messages: { ...state.messages, [row.id]: merged } }
   next = countReply(next, merged, !known)
   next = settle(next, merged)

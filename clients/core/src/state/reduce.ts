@@ -31,6 +31,7 @@ export function reduce(state: State, event: Event): State {
     case 'participation-row': return onParticipation(state, event.row)
     case 'unread': return onUnread(state, event.total, event.conversations)
     case 'people': return { ...state, people: { ...state.people, [event.conversation]: event.people } }
+    case 'live': return state.live[event.conversation] === event.live ? state : { ...state, live: { ...state.live, [event.conversation]: event.live } }
     case 'opened': return { ...state, open: event.conversation }
 
     case 'timeline-loading': return withTimeline(state, event.key, { status: state.timelines[event.key]?.ids.length ? 'ready' : 'loading', error: null })

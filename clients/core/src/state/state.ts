@@ -23,6 +23,8 @@ export interface State {
   reacting: Record<Id, string | null>
   /** Reactions that were taken back. Their ids never come again, so that a late account of them is recognised. */
   gone: Record<Id, true>
+  /** Conversations of which changes are heard at this moment. */
+  live: Record<Id, boolean>
   /** The conversation that is on the screen. */
   open: Id | null
 }
@@ -44,6 +46,7 @@ export const EMPTY: State = {
   uploads: {},
   reacting: {},
   gone: {},
+  live: {},
   open: null,
 }
 

@@ -1,5 +1,5 @@
 // A conversation that any page can embed: its head, its messages, and where to write. Everything else it opens itself.
-import type { Message, Quote } from '@dovetail/chat'
+import { quoteOf, type Message, type Quote } from '@dovetail/chat'
 import { useCallback, useEffect, useMemo, useRef, useState, type DragEvent, type ReactNode } from 'react'
 import { useAttempt, useChat, useChatState, useSurroundings } from '../context.tsx'
 import { useStagedFiles } from '../hooks/files.ts'
@@ -12,7 +12,6 @@ import { Blank, HintProvider } from './controls.tsx'
 import { Ask, Confirm, type Question } from './Dialogs.tsx'
 import { InfoPanel } from './InfoPanel.tsx'
 import { MessageList } from './MessageList.tsx'
-import { plainText } from './MessageText.tsx'
 import { SearchPanel } from './SearchPanel.tsx'
 import { ThreadHeader } from './ThreadHeader.tsx'
 import { ThreadPanel } from './ThreadPanel.tsx'
@@ -42,6 +41,7 @@ function OneThread({ conversationId, messageId, onBack, onClose, onOpen }: Threa
   const { t } = language
   const conversation = useConversation(conversationId)
   const status = useChatState(useCallback((s) => s.timelines[conversationId]?.status, [conversationId]))
+  const live = useChatState(useCallback((s) => s.live[conversationId] ?? false, [conversationId]))
   const [panel, setPanel] = useState<Panel>(null)
   const [quoted, setQuoted] = useState<Quote | null>(null)
   const [editing, setEditing] = useState<Message | null>(null)
@@ -77,7 +77,7 @@ function OneThread({ conversationId, messageId, onBack, onClose, onOpen }: Threa
   const handlers = useMemo(() => ({
     onReply: (m: Message) => {
       setEditing(null)
-      setQuoted({ id: m.id, sender_id: m.sender_id, sender_name: m.sender_name, content_type: m.content_type, preview: plainText(m.content).slice(0, 100) || (m.attachments[0]?.name ?? ''), deleted_at: null })
+      setQuoted(quoteOf(m))
     },
     onThread: (m: Message) => setPanel({ kind: 'thread', root: m.thread_id ?? m.id, target: null }),
     onEdit: (m: Message) => { setQuoted(null); setEditing(m) },
@@ -100,7 +100,7 @@ function OneThread({ conversationId, messageId, onBack, onClose, onOpen }: Threa
   else if (panel?.kind === 'search') side = <SearchPanel conversationId={conversationId} onClose={closePanel} onOpen={(c, m) => (c === conversationId ? void jump(m) : onOpen?.(c, m))} />
 
   return (
-    <section className={`dt-thread${side ? ' dt-thread-with-side' : ''}`} aria-label={t('conversation', { name })}
+    <section className={`dt-thread${side ? ' dt-thread-with-side' : ''}`} aria-label={t('conversation', { name })} data-live={live}
       onKeyDown={(event) => {
         if (event.key === 'Escape' && panel) { setPanel(null); event.stopPropagation() }
         if ((event.ctrlKey || event.metaKey) && event.key === 'f' && !event.shiftKey) { event.preventDefault(); setPanel({ kind: 'search' }) }

@@ -1,5 +1,5 @@
 // The replies to one message.
-import type { Message, Quote } from '@dovetail/chat'
+import { quoteOf, type Message, type Quote } from '@dovetail/chat'
 import { useCallback, useEffect, useMemo, useState } from 'react'
 import { useChat, useChatState } from '../context.tsx'
 import { useStagedFiles } from '../hooks/files.ts'
@@ -10,7 +10,6 @@ import { Composer } from './Composer.tsx'
 import { Blank } from './controls.tsx'
 import { MessageList } from './MessageList.tsx'
 import type { MessageHandlers } from './MessageMenu.tsx'
-import { plainText } from './MessageText.tsx'
 import { Side } from './Side.tsx'
 
 interface Props { conversationId: string; rootId: string; target: { id: string } | null; handlers: MessageHandlers; onClose: () => void }
@@ -33,7 +32,7 @@ export function ThreadPanel({ conversationId, rootId, target, handlers, onClose 
   const own = useMemo<MessageHandlers>(() => ({
     ...handlers,
     onThread: undefined,
-    onReply: (m) => setQuoted({ id: m.id, sender_id: m.sender_id, sender_name: m.sender_name, content_type: m.content_type, preview: plainText(m.content).slice(0, 100), deleted_at: null }),
+    onReply: (m) => setQuoted(quoteOf(m)),
     onEdit: setEditing,
   }), [handlers])
   const seen = useCallback(() => {}, [])
