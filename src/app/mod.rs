@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits for the database: sockets are served at once, and what needs Postgres says so until it is there.
 
+mod chat;
 mod drain;
 mod listen;
 mod metering;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::Router;
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
@@ -43,6 +45,9 @@ pub async fn run(
     let stop = CancellationToken::new();
     let directory = Arc::new(tenants::directory(&config, database, stop.clone())?);
     let draining = CancellationToken::new();
+    let chat = chat::start(&config, &directory, address, &stop);
+    let surface = surface::router(&config, &directory).into_iter();
+    let surface = surface.chain(chat.map(|chat| chat.router()));
     let router = api::router(Doors {
         doorway: Arc::new(Doorway {
             directory: Arc::clone(&directory),
@@ -54,7 +59,7 @@ pub async fn run(
         metrics: metrics_handle,
         inspector: config.inspector,
         region: config.region.clone(),
-        surface: surface::router(&config, &directory),
+        surface: surface.reduce(Router::merge),
     });
     let router = requests::logged(router, config.quiet_health_checks);
     tracing::info!(%address, tenant = %config.tenant, "listening");

@@ -47,7 +47,7 @@ const EXPOSED: [&str; 24] = [
 ];
 
 /// The router with everything that stands before it.
-pub(super) fn guarded(router: Router) -> Router {
+pub(crate) fn guarded(router: Router) -> Router {
     let cors = CorsLayer::new()
         .allow_origin(AllowOrigin::any())
         .allow_methods([
@@ -66,7 +66,7 @@ pub(super) fn guarded(router: Router) -> Router {
 }
 
 /// Counts the requests to one service, and how long they take until their answer begins.
-pub(super) fn counted(service: &'static str, router: Router) -> Router {
+pub(crate) fn counted(service: &'static str, router: Router) -> Router {
     router.layer(from_fn(move |request: Request, next: Next| async move {
         let begun = Instant::now();
         let answer: Response = next.run(request).await;

@@ -24,7 +24,9 @@ use tokio::sync::watch;
 
 use crate::tenant::Tenant;
 use database::Database;
+pub(crate) use edge::{counted, guarded};
 pub use settings::{Parts, Settings};
+pub(crate) use storage::image;
 pub use storage::sweep_older as sweep_storage;
 
 /// The address at the other end of a request's connection, among its extensions. That of a proxy, where there is one.

@@ -64,6 +64,7 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
 
 /// Everything is served unless said otherwise, and users need no mail that nobody would send.
 fn surface(config: &mut Config, flags: &Flags, folder: &Path) -> anyhow::Result<()> {
+    config.chat.enabled.get_or_insert(true);
     let surface = &mut config.surface;
     surface.parts.get_or_insert(Parts::EMBEDDED);
     surface.auth.autoconfirm |= !flags.is_given("GOTRUE_MAILER_AUTOCONFIRM");
@@ -173,6 +174,7 @@ async fn run_app(
 async fn prepare(embedded: &Embedded, config: &Config, folder: &Path) -> anyhow::Result<()> {
     let options = embedded.connect_options();
     let surface = config.surface.parts.is_some_and(|parts| parts.any());
+    let chat = surface && config.chat.enabled.unwrap_or_default();
     let needed = surface.then(|| tenant::Embedded {
         password: config.surface.password.clone(),
     });
@@ -181,7 +183,7 @@ async fn prepare(embedded: &Embedded, config: &Config, folder: &Path) -> anyhow:
         let client = connect(&options, "dovetail_dev").await?;
         client.batch_execute(FORGET_PASSWORDS).await?;
     }
-    for line in database::prepare(&options, needed, surface).await? {
+    for line in database::prepare(&options, needed, chat).await? {
         tracing::debug!("{line}");
     }
     let mark = folder.join("sample-made");
