@@ -156,7 +156,9 @@ impl Worker {
         let facts = match result {
             Ok(facts) => facts,
             Err(Fault::TooLarge) => error("the image is too large"),
-            Err(Fault::Refused(_)) if job.attempts >= ATTEMPTS => error("the image cannot be fetched"),
+            Err(Fault::Refused(_)) if job.attempts >= ATTEMPTS => {
+                error("the image cannot be fetched")
+            }
             Err(fault) => {
                 let counts = matches!(fault, Fault::Refused(_));
                 tracing::warn!(error = %fault, job = job.id, "chat: a thumbnail has to wait");
