@@ -22,6 +22,7 @@ mod chat_attachments;
 mod chat_attachments_leaks;
 mod chat_attachments_support;
 mod chat_guest;
+mod chat_guest_clients;
 mod chat_guest_leaks;
 mod chat_guest_support;
 mod clients;
