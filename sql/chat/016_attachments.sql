@@ -38,7 +38,9 @@ create trigger d_withdraw_attachments after update on public.messages for each r
 
 do $$
 declare
-  command text;
+  rule record;
+  mine constant text := '(storage.foldername(name))[1] in (select c::text from chat.my_conversations() c)';
+  me constant text := '(select auth.uid())::text';
 begin
   if to_regclass('storage.buckets') is null or to_regclass('storage.objects') is null then
     insert into pg_temp.dovetail_notes values (
@@ -69,22 +71,28 @@ begin
   grant select on storage.buckets to chat_guest;
   grant select, insert, delete on storage.objects to chat_guest;
 
-  foreach command in array array['attachments of one''s conversations', 'attach in one''s own name', 'remove what one attached',
-    'guests only attachments'] loop
-    execute format('drop policy if exists %I on storage.objects', 'chat: ' || command);
+  -- Each twice: what may be done, and that nothing else may, whatever the host's own policies say of all buckets.
+  for rule in
+    select * from (values
+      ('attachments of one''s conversations', 'select', 'using', mine || ' and ((storage.foldername(name))[2] = ' || me || ' or not chat.is_withdrawn(name))'),
+      ('attach in one''s own name', 'insert', 'with check', mine || ' and (storage.foldername(name))[2] = ' || me),
+      ('remove what one attached', 'delete', 'using', mine || ' and (storage.foldername(name))[2] = ' || me),
+      ('nobody changes what is attached', 'update', 'using', null)
+    ) as list (name, command, clause, condition)
+  loop
+    execute format('drop policy if exists %I on storage.objects', 'chat: ' || rule.name);
+    execute format('drop policy if exists %I on storage.objects', 'chat: only ' || rule.name);
+    if rule.condition is not null then
+      execute format('create policy %I on storage.objects for %s to authenticated, chat_guest %s (bucket_id = ''chat-attachments'' and %s)',
+        'chat: ' || rule.name, rule.command, rule.clause, rule.condition);
+    end if;
+    execute format('create policy %I on storage.objects as restrictive for %s to authenticated, chat_guest %s (bucket_id <> ''chat-attachments'' or (%s))',
+      'chat: only ' || rule.name, rule.command, rule.clause, coalesce(rule.condition, 'false'));
   end loop;
-  create policy "chat: attachments of one's conversations" on storage.objects for select to authenticated, chat_guest using (
-    bucket_id = 'chat-attachments'
-    and (storage.foldername(name))[1] in (select c::text from chat.my_conversations() c)
-    and ((storage.foldername(name))[2] = (select auth.uid())::text or not chat.is_withdrawn(name)));
-  create policy "chat: attach in one's own name" on storage.objects for insert to authenticated, chat_guest with check (
-    bucket_id = 'chat-attachments'
-    and (storage.foldername(name))[1] in (select c::text from chat.my_conversations() c)
-    and (storage.foldername(name))[2] = (select auth.uid())::text);
-  create policy "chat: remove what one attached" on storage.objects for delete to authenticated, chat_guest using (
-    bucket_id = 'chat-attachments'
-    and (storage.foldername(name))[1] in (select c::text from chat.my_conversations() c)
-    and (storage.foldername(name))[2] = (select auth.uid())::text);
+  drop policy if exists "chat: nothing for visitors" on storage.objects;
+  create policy "chat: nothing for visitors" on storage.objects as restrictive for all to anon
+    using (bucket_id <> 'chat-attachments') with check (bucket_id <> 'chat-attachments');
+  drop policy if exists "chat: guests only attachments" on storage.objects;
   -- Policies of the host that name no role hold for guests too, and a guest has the id of a client.
   create policy "chat: guests only attachments" on storage.objects as restrictive for all to chat_guest
     using (bucket_id = 'chat-attachments') with check (bucket_id = 'chat-attachments');

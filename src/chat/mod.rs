@@ -15,13 +15,15 @@ mod signer;
 mod thumbnails;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -35,6 +37,9 @@ use signer::Signer;
 /// The bucket of attachments (`sql/chat/016_attachments.sql`).
 pub const BUCKET: &str = "chat-attachments";
 
+/// How long limits of clients are remembered: a changed setting is told after so long at the latest.
+const KEPT: Duration = Duration::from_secs(10);
+
 /// Largest body of a request in bytes: a token and its braces.
 const BODY: usize = 4 * 1024;
 
@@ -45,6 +50,8 @@ pub struct Chat {
     database: Database,
     /// None where there is neither a secret nor a key to sign with.
     signer: Option<Signer>,
+    /// What the database said to [`config`], and when: anybody may ask as often as they like.
+    limits: Mutex<Option<(Instant, Value)>>,
     /// Requests for tokens of guests, by address.
     limiter: AddressLimiter<guest::Kind>,
 }
@@ -62,9 +69,24 @@ impl Chat {
         Arc::new(Self {
             database: Database::new(settings.connect.clone(), settings.statement_timeout),
             limiter: AddressLimiter::new(settings.config.guest_rate_limit),
+            limits: Mutex::default(),
             signer,
             settings,
         })
+    }
+
+    /// What `chat.client_limits()` says, asked once in a while. Who asks meanwhile waits for the same answer.
+    async fn limits(&self) -> Result<Value, Error> {
+        let mut kept = self.limits.lock().await;
+        if let Some((asked, limits)) = &*kept
+            && asked.elapsed() < KEPT
+        {
+            return Ok(limits.clone());
+        }
+        let limits = self.database.value("select chat.client_limits()", &[]);
+        let limits = limits.await?;
+        *kept = Some((Instant::now(), limits.clone()));
+        Ok(limits)
     }
 
     /// Its routes, with their prefix. Any origin may ask: the widget runs on pages of others (C-515).
@@ -87,10 +109,7 @@ impl Chat {
 
 /// `GET /chat/v1/config`: what a client has to know before it signs in. No secrets.
 async fn config(State(chat): State<Arc<Chat>>) -> Result<Response, Error> {
-    let limits = chat
-        .database
-        .value("select chat.client_limits()", &[])
-        .await?;
+    let limits = chat.limits().await?;
     let answer = json!({
         // Nothing is pushed yet.
         "vapidPublicKey": null,

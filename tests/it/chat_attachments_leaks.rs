@@ -1,12 +1,21 @@
 //! What is attached is for the participants of its conversation, and only as long as they take part (C-403, C-610).
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::chat_attachments_support::{attachment, described, listener, photo, png};
 use crate::chat_guest_support::{ADVISOR, CLIENT, COLLEAGUE, OTHER, World, advisor};
 use crate::support::token;
 
 const MARK: &str = "MARK-4711";
+
+/// The host's own policies open everything to everybody, in every bucket.
+async fn careless() -> World {
+    let world = World::new(&[]).await;
+    let sql = "create policy careless on storage.objects using (true) with check (true);
+               create policy careless on storage.buckets using (true)";
+    world.sql.batch_execute(sql).await.unwrap();
+    world
+}
 
 /// Nothing of the object, by any endpoint that reads.
 async fn assert_closed(world: &World, who: &str, bearer: &str, path: &str) {
@@ -52,7 +61,7 @@ async fn list(world: &World, bearer: &str, prefix: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn only_participants_read_and_nobody_writes_in_anothers_name() {
-    let world = World::new(&[]).await;
+    let world = careless().await;
     let conversation = world.conversation_with(CLIENT).await;
     let elsewhere = world.conversation_with(OTHER).await;
     let (client, other) = (token::user(CLIENT), token::user(OTHER));
@@ -168,7 +177,7 @@ async fn only_participants_read_and_nobody_writes_in_anothers_name() {
 
 #[tokio::test]
 async fn who_has_left_reads_no_more() {
-    let world = World::new(&[]).await;
+    let world = careless().await;
     let arguments = json!({ "name": "group", "user_ids": [CLIENT, COLLEAGUE] });
     let group = world.call(&advisor(), "create_group", &arguments).await;
     let group = group["id"].as_str().unwrap();
@@ -206,7 +215,7 @@ async fn who_has_left_reads_no_more() {
 
 #[tokio::test]
 async fn what_was_attached_to_a_deleted_message_is_for_its_sender_only() {
-    let world = World::new(&[]).await;
+    let world = careless().await;
     let conversation = world.conversation_with(CLIENT).await;
     let client = token::user(CLIENT);
     let image = format!("{conversation}/{CLIENT}/one.png");
@@ -264,7 +273,7 @@ async fn what_was_attached_to_a_deleted_message_is_for_its_sender_only() {
 
 #[tokio::test]
 async fn a_guest_attaches_and_reads_in_the_own_conversation_until_the_link_is_off() {
-    let world = World::new(&[]).await;
+    let world = careless().await;
     let guest = world.guest().await;
     let conversation = guest.conversation.as_str();
     let of_client = world.conversation_with(CLIENT).await;
@@ -300,11 +309,15 @@ async fn a_guest_attaches_and_reads_in_the_own_conversation_until_the_link_is_of
         let answer = world.put(&guest.jwt, &path, "text/plain", b"x").await;
         assert!(answer.status >= 400, "{path}: {}", answer.text());
     }
-    let buckets = world.surface.get("/storage/v1/bucket", &guest.jwt).await;
+    let buckets = world
+        .surface
+        .get("/storage/v1/bucket", &guest.jwt)
+        .await
+        .text();
+    let ids: Vec<&str> = buckets.split("\"id\":\"").skip(1).collect();
     assert!(
-        buckets.status >= 400 || buckets.json() == Value::Array(Vec::new()),
-        "{}",
-        buckets.text()
+        ids.iter().all(|id| id.starts_with("chat-attachments\"")),
+        "{buckets}"
     );
 
     world
