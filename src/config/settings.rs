@@ -241,7 +241,7 @@ pub const SETTINGS: &[Setting] = &[
     plain(Surface, "TUS_URL_EXPIRY_MS", Millis, "3600000", "How long an unfinished resumable upload is kept"),
     plain(Surface, "IMAGE_MAX_PIXELS", Number, "50000000", "Most pixels of an image that is rendered"),
 
-    plain(Chat, "CHAT", Bool, "", "true: /chat/v1 is served and its workers run, the default of dev; false, the default of serve. The tables come with dovetail migrate --chat"),
+    plain(Chat, "CHAT", Bool, "", "true: /chat/v1 is served and its workers run, the default of dev; false, the default of serve. dovetail migrate --chat brings the tables: conversations, messages, presence and what belongs to them, in schema public"),
     hidden(Chat, "CHAT_JWT_KEY", Json, "Private JWK (EC P-256 or Ed25519) that signs tokens of guests where there is no API_JWT_SECRET; its public half must be in API_JWT_JWKS"),
     plain(Chat, "CHAT_GUEST_RATE_LIMIT", Number, "300", "Requests for tokens of guests of one address in five minutes; behind a proxy all guests have its address"),
     plain(Chat, "STORAGE_URL", Text, "", "Address of the Storage API with its path, for thumbnails of attachments; this server when not set and it serves storage. SERVICE_KEY is used there, or a token signed here"),

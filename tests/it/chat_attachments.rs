@@ -1,5 +1,6 @@
 //! Images that are sent get smaller versions, whatever they are; nothing that is sent stops the worker (C-403, C-611).
 
+use dovetail::postgres::migrate::{Set, migrate};
 use image::GenericImageView;
 use serde_json::{Value, json};
 
@@ -7,6 +8,7 @@ use crate::chat_attachments_support::{
     attachment, bomb, described, jpeg_of_a_camera, listener, photo, png,
 };
 use crate::chat_guest_support::{CLIENT, World, advisor};
+use crate::support::cluster::Cluster;
 use crate::support::eventually;
 use crate::support::server::Server;
 use crate::support::token;
@@ -243,4 +245,30 @@ async fn what_is_missing_is_asked_for_again_and_then_given_up() {
         .unwrap();
     let list = described(&at_advisor, &message).await;
     assert_eq!(list[0]["error"], "the image cannot be fetched");
+}
+
+#[tokio::test]
+async fn the_bucket_is_made_when_storage_comes_after_the_messaging_system() {
+    let database = Cluster::shared().await.prepared().await;
+    let sql = database.connect().await;
+    let notes = migrate(&sql, Set::Chat).await.unwrap().notes;
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.contains("there is no storage")),
+        "{notes:?}"
+    );
+    let again = migrate(&sql, Set::Chat).await.unwrap();
+    assert_eq!(
+        again.applied, [""; 0],
+        "nothing to do until there is storage"
+    );
+    migrate(&sql, Set::Embedded).await.unwrap();
+    let report = migrate(&sql, Set::Chat).await.unwrap();
+    assert_eq!(report.applied, ["chat/016_attachments.sql"]);
+    assert_eq!(report.notes, [""; 0]);
+    let row = "select public, file_size_limit from storage.buckets where id = 'chat-attachments'";
+    let row = sql.query_one(row, &[]).await.unwrap();
+    assert_eq!((row.get(0), row.get(1)), (false, 52_428_800_i64));
+    assert_eq!(migrate(&sql, Set::Chat).await.unwrap().applied, [""; 0]);
 }
