@@ -5,7 +5,7 @@
 //! 1. Pure, no I/O: [`protocol`], [`auth`], [`pgoutput`], [`changes::filter`], [`changes::record`],
 //!    [`presence::state`], [`limits`].
 //! 2. One resource each: [`postgres`], [`replication`], [`hub`].
-//! 3. Capabilities: [`access`], [`broadcast`], [`presence`], [`changes`], and the [`doctor`]; [`tenant`] ties them
+//! 3. Capabilities: [`access`], [`broadcast`], [`presence`], [`changes`], [`typescript`] and the [`doctor`]; [`tenant`] ties them
 //!    together, [`tenants`] knows which there are.
 //! 4. Doors: [`socket`], [`api`], [`gateway`]; and [`app`], which builds everything from a [`config`].
 #![forbid(unsafe_code)]
@@ -37,3 +37,4 @@ pub mod replication;
 pub mod socket;
 pub mod tenant;
 pub mod tenants;
+pub mod typescript;
