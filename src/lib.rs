@@ -28,6 +28,7 @@ pub mod gateway;
 pub mod hub;
 pub mod limits;
 pub mod metrics_names;
+pub mod pages;
 pub mod pgoutput;
 pub mod postgres;
 pub mod presence;
