@@ -2,9 +2,13 @@
 //!
 //! `cargo bench --bench surface [-- <seconds>]`: 50 connections ask one after the other for a row by its key, for a trivial
 //! function, and for an insert, each for that many seconds (5). Then the statement that the server sent for it, read from
-//! its log, is run by 50 tasks over a pool of as many connections as the server has, twice: in the same transaction (role
-//! and claims set, session reset), and alone. Prints requests a second, the median and the 99th percentile, and CPU per request: that
-//! of the server (or of the bare client) and that of Postgres, and the ratio of their sums.
+//! its log, is run by 50 tasks over a pool of as many connections as the server has, twice: in a transaction as the
+//! server's, and alone. Prints requests a second, the median and the 99th percentile, and CPU per request: that of the
+//! server (or of the bare client) and that of Postgres, and the ratio of their sums.
+//!
+//! The bare transaction is what anybody would write with tokio-postgres: begin, role and claims, the statement, commit,
+//! reset, advisory locks, each a message, sent together, no plan kept. It is not what the server sends, which is fewer
+//! messages with the same effect.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, dead_code)]
 
@@ -26,7 +30,7 @@ use tokio_postgres::{Client, NoTls, Statement};
 
 const CLIENTS: usize = 50;
 const POOL: usize = 10;
-/// The server resets the session by these after each transaction.
+/// The session is reset by these after each transaction.
 const RESET: &str = "reset role; reset all; discard temp; discard sequences; close all; unlisten *";
 const UNLOCK: &str = "select pg_catalog.pg_advisory_unlock_all()";
 const SCENE: &str = "select pg_catalog.set_config('role', $1, true), \
