@@ -1,6 +1,7 @@
 //! Which way a request goes: straight to `/rest/v1`, else by the router.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -13,7 +14,6 @@ use tower::ServiceExt as _;
 use crate::api::RequestId;
 use crate::gateway::{Direct, Peer};
 use crate::socket::Permit;
-use std::sync::Arc;
 
 /// Everything that is served. Cheap to clone.
 #[derive(Clone)]
