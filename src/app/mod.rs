@@ -3,6 +3,7 @@
 //! Nothing here waits for the database: sockets are served at once, and what needs Postgres says so until it is there.
 
 mod drain;
+mod front;
 mod listen;
 mod metering;
 mod requests;
@@ -19,7 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Doors};
 use crate::config::Config;
+use crate::gateway::{self, Direct};
 use crate::socket::Doorway;
+use front::Front;
 
 /// Serves until `shutdown` resolves, then drains. `ready` is called once with the address bound.
 ///
@@ -43,6 +46,7 @@ pub async fn run(
     let stop = CancellationToken::new();
     let directory = Arc::new(tenants::directory(&config, database, stop.clone())?);
     let draining = CancellationToken::new();
+    let surface = surface::gateway(&config, &directory);
     let router = api::router(Doors {
         doorway: Arc::new(Doorway {
             directory: Arc::clone(&directory),
@@ -54,9 +58,12 @@ pub async fn run(
         metrics: metrics_handle,
         inspector: config.inspector,
         region: config.region.clone(),
-        surface: surface::router(&config, &directory),
+        surface: surface.as_ref().map(gateway::router),
     });
-    let router = requests::logged(router, config.quiet_health_checks);
+    let front = Front {
+        router: requests::logged(router, config.quiet_health_checks),
+        direct: surface.as_ref().and_then(Direct::new),
+    };
     tracing::info!(%address, tenant = %config.tenant, "listening");
     ready(address);
     // Before the port is closed: from the signal on no join succeeds (protocol.md §3.18).
@@ -67,7 +74,7 @@ pub async fn run(
     };
     listen::accept(
         listener,
-        router,
+        front,
         config.max_connections,
         config.max_header_length,
         shutdown,
