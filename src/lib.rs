@@ -5,7 +5,7 @@
 //! 1. Pure, no I/O: [`protocol`], [`auth`], [`pgoutput`], [`changes::filter`], [`changes::record`],
 //!    [`presence::state`], [`limits`].
 //! 2. One resource each: [`postgres`], [`replication`], [`hub`].
-//! 3. Capabilities: [`access`], [`broadcast`], [`presence`], [`changes`], and the [`doctor`]; [`tenant`] ties them
+//! 3. Capabilities: [`access`], [`broadcast`], [`presence`], [`changes`], [`typescript`] and the [`doctor`]; [`tenant`] ties them
 //!    together, [`tenants`] knows which there are.
 //! 4. Doors: [`socket`], [`api`], [`gateway`], [`chat`]; and [`app`], which builds everything from a [`config`].
 #![forbid(unsafe_code)]
@@ -29,6 +29,7 @@ pub mod gateway;
 pub mod hub;
 pub mod limits;
 pub mod metrics_names;
+pub mod pages;
 pub mod pgoutput;
 pub mod postgres;
 pub mod presence;
@@ -38,3 +39,4 @@ pub mod replication;
 pub mod socket;
 pub mod tenant;
 pub mod tenants;
+pub mod typescript;

@@ -2,7 +2,7 @@
 create or replace function public.send_message(
   conversation_id uuid, content text default '', content_type text default 'text', attachments jsonb default '[]',
   thread_id uuid default null, reply_to uuid default null, client_id text default null, metadata jsonb default '{}')
-returns jsonb
+returns json
 language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
@@ -30,7 +30,7 @@ $$;
 comment on function public.send_message(uuid, text, text, jsonb, uuid, uuid, text, jsonb) is
   'Sends a message and gives it as get_messages does. Sending again with the same client_id gives the message that is there. content may name participants as @[Name](id) or @all. metadata {"also_in_main": true} shows a reply of a thread in the main line too.';
 
-create or replace function public.edit_message(message_id uuid, content text) returns jsonb
+create or replace function public.edit_message(message_id uuid, content text) returns json
 language plpgsql volatile security definer set search_path = '' as $$
 declare
   limits public.chat_settings := chat.settings();
@@ -66,7 +66,7 @@ end
 $$;
 comment on function public.edit_message(uuid, text) is 'Changes the text of an own message; edited_at says when.';
 
-create or replace function public.delete_message(message_id uuid) returns jsonb
+create or replace function public.delete_message(message_id uuid) returns json
 language plpgsql volatile security definer set search_path = '' as $$
 declare
   target public.messages;

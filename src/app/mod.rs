@@ -4,6 +4,7 @@
 
 mod chat;
 mod drain;
+mod front;
 mod listen;
 mod metering;
 mod requests;
@@ -21,7 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Doors};
 use crate::config::Config;
+use crate::gateway::{self, Direct};
 use crate::socket::Doorway;
+use front::Front;
 
 /// Serves until `shutdown` resolves, then drains. `ready` is called once with the address bound.
 ///
@@ -45,9 +48,8 @@ pub async fn run(
     let stop = CancellationToken::new();
     let directory = Arc::new(tenants::directory(&config, database, stop.clone())?);
     let draining = CancellationToken::new();
+    let surface = surface::gateway(&config, &directory);
     let chat = chat::start(&config, &directory, address, &stop);
-    let surface = surface::router(&config, &directory).into_iter();
-    let surface = surface.chain(chat.map(|chat| chat.router()));
     let router = api::router(Doors {
         doorway: Arc::new(Doorway {
             directory: Arc::clone(&directory),
@@ -59,9 +61,18 @@ pub async fn run(
         metrics: metrics_handle,
         inspector: config.inspector,
         region: config.region.clone(),
-        surface: surface.reduce(Router::merge),
+        surface: [
+            surface.as_ref().map(gateway::router),
+            chat.map(|chat| chat.router()),
+        ]
+        .into_iter()
+        .flatten()
+        .reduce(Router::merge),
     });
-    let router = requests::logged(router, config.quiet_health_checks);
+    let front = Front {
+        router: requests::logged(router, config.quiet_health_checks),
+        direct: surface.as_ref().and_then(Direct::new),
+    };
     tracing::info!(%address, tenant = %config.tenant, "listening");
     ready(address);
     // Before the port is closed: from the signal on no join succeeds (protocol.md §3.18).
@@ -72,7 +83,7 @@ pub async fn run(
     };
     listen::accept(
         listener,
-        router,
+        front,
         config.max_connections,
         config.max_header_length,
         shutdown,

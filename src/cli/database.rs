@@ -82,6 +82,18 @@ pub(super) fn migrate(config: Config, args: &MigrateArgs) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// Nothing but the types goes to standard output.
+pub(super) fn types(config: Config, schema: &str) -> anyhow::Result<()> {
+    logging::start(config.log_format, config.log_level, true);
+    let options = config.database.context("no database is configured")?;
+    let types = runtime()?.block_on(async {
+        let client = connect(&options, "dovetail_types").await?;
+        anyhow::Ok(dovetail::typescript::types(&client, schema).await?)
+    })?;
+    print!("{types}");
+    Ok(())
+}
+
 pub(super) fn doctor(config: Config) -> Result<(), Failure> {
     logging::start(config.log_format, config.log_level, true);
     let keys = config.client_keys();

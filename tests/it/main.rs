@@ -25,6 +25,7 @@ mod chat_guest;
 mod chat_guest_clients;
 mod chat_guest_leaks;
 mod chat_guest_support;
+mod chat_types;
 mod clients;
 mod command_line;
 mod decoders_any_bytes;
