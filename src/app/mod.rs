@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits for the database: sockets are served at once, and what needs Postgres says so until it is there.
 
+mod chat;
 mod drain;
 mod listen;
 mod metering;
@@ -18,6 +19,7 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Doors};
+use crate::chat::Chat;
 use crate::config::Config;
 use crate::socket::Doorway;
 
@@ -42,6 +44,7 @@ pub async fn run(
 
     let stop = CancellationToken::new();
     let directory = Arc::new(tenants::directory(&config, database, stop.clone())?);
+    let chat = chat::start(&config, &directory);
     let draining = CancellationToken::new();
     let router = api::router(Doors {
         doorway: Arc::new(Doorway {
@@ -73,7 +76,14 @@ pub async fn run(
         shutdown,
     )
     .await;
-    drain::drain(&directory, config.drain).await;
+    // Before sockets are closed; what its workers have begun they finish meanwhile.
+    let ended = chat.map(Chat::stop);
+    let ended = async {
+        if let Some(ended) = ended {
+            ended.await;
+        }
+    };
+    tokio::join!(drain::drain(&directory, config.drain), ended);
     stop.cancel();
     // Gives slots and advisory locks back before the process ends.
     let opened: Vec<_> = directory

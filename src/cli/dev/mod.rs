@@ -54,6 +54,7 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
         .metrics_jwt_secret
         .get_or_insert_with(|| Secret::new(&keys.jwt_secret));
     surface(&mut config, flags, &folder)?;
+    chat(&mut config, &folder)?;
     let options = Options {
         bin_dir: flags.text("PG_BIN_DIR").map(PathBuf::from),
         ..Options::default()
@@ -75,6 +76,17 @@ fn surface(config: &mut Config, flags: &Flags, folder: &Path) -> anyhow::Result<
     }
     // Nobody else needs to know it, and the database is this program's own.
     surface.password = Some(Secret::new(keys::random()?));
+    Ok(())
+}
+
+/// The messaging system runs unless said otherwise, with a key for push messages that is kept.
+fn chat(config: &mut Config, folder: &Path) -> anyhow::Result<()> {
+    let chat = &mut config.chat;
+    if *chat.enabled.get_or_insert(true) && chat.vapid_private_key.is_none() {
+        chat.vapid_private_key = Some(Secret::new(keys::vapid(folder)?));
+        chat.vapid_subject
+            .get_or_insert_with(|| "mailto:dev@example.com".to_owned());
+    }
     Ok(())
 }
 
@@ -181,7 +193,8 @@ async fn prepare(embedded: &Embedded, config: &Config, folder: &Path) -> anyhow:
         let client = connect(&options, "dovetail_dev").await?;
         client.batch_execute(FORGET_PASSWORDS).await?;
     }
-    for line in database::prepare(&options, needed, surface).await? {
+    let chat = surface && config.chat.enabled.unwrap_or_default();
+    for line in database::prepare(&options, needed, chat).await? {
         tracing::debug!("{line}");
     }
     let mark = folder.join("sample-made");
