@@ -13,15 +13,20 @@ comment on column public.notification_outbox.settled_endpoints is 'Subscriptions
 create index if not exists notification_outbox_created on public.notification_outbox (created_at) where delivered_at is null;
 
 -- Once for a statement, whatever it inserts. This is on the way of each message: who has no subscription, which is most
--- people, costs one look into an index, and everything else is asked only for those who have one.
+-- people, costs one look into an index, and everything else is asked only for those who have one. The plan is kept by the
+-- session and knows nothing of how many recipients there are: one that scans a small table would do so for each of them.
 create or replace function chat.notify_message() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 begin
   insert into public.notification_outbox (user_id, kind, title, body, url, data, due_at)
   select r.user_id, r.kind,
     left(case when c.type <> 'direct' and c.name is not null then coalesce(r.sender_name || ' · ', '') || c.name
       else coalesce(r.sender_name, 'New message') end, 200),
-    case when n.preview is false then 'New message' else chat.preview(r.content, r.content_type, r.attachment_name) end,
+    case
+      when n.preview is false then 'New message'
+      -- note_message has made it.
+      when c.last_message_at = r.created_at then coalesce(c.last_message_preview, '')
+      else chat.preview(r.content, r.content_type, r.attachment_name) end,
     '/chat/#/c/' || r.conversation_id,
     jsonb_build_object('conversation_id', r.conversation_id, 'message_id', r.id, 'sender_id', r.sender_id, 'kind', r.kind),
     -- Who has the conversation open marks it as read meanwhile.
@@ -47,9 +52,8 @@ begin
       select from public.user_presence u
       -- An entry that nobody has renewed for so long is of a server that is gone.
       where u.user_id = r.user_id and u.is_online and u.last_seen_at > now() - interval '11 minutes')
-    and not exists (
-      select from public.user_blocks b
-      where (b.user_id = r.user_id and b.blocked_id = r.sender_id) or (b.user_id = r.sender_id and b.blocked_id = r.user_id))
+    and not exists (select from public.user_blocks b where b.user_id = r.user_id and b.blocked_id = r.sender_id)
+    and not exists (select from public.user_blocks b where b.user_id = r.sender_id and b.blocked_id = r.user_id)
   order by r.created_at, r.id;
   if found then
     perform pg_notify('dovetail_chat', 'push');
@@ -98,7 +102,7 @@ $$;
 comment on function chat.quiet_until(time, time, text) is 'When the quiet hours end that somebody is in now (C-110), over midnight too; null: in none.';
 
 -- Takes what is due, oldest first, and looks again whether it is still wanted. What is given out belongs to the caller until
--- the lease is over; several workers never get the same. A worker that is gone gives its rows back by the end of the lease.
+-- the lease is over; several workers never get the same. Of what is due of one conversation for one person the last is sent. A worker that is gone gives its rows back by the end of the lease.
 create or replace function chat.claim_notifications(batch integer, lease interval)
 returns table (id bigint, attempt integer, user_id uuid, kind text, title text, body text, url text, data jsonb, subscriptions jsonb)
 language sql volatile security definer set search_path = '' as $$
@@ -108,7 +112,8 @@ language sql volatile security definer set search_path = '' as $$
     order by o.due_at, o.id limit batch
     for update skip locked
   ), seen as (
-    select o.id, m.id as message, m.content, m.content_type, m.attachment_name, n.preview,
+    select o.id, o.user_id, o.kind, o.data ->> 'conversation_id' as conversation, o.claimed_at is not null and o.crashes > 0 as hopeless,
+      m.id as message, m.content, m.content_type, m.attachment_name, n.preview,
       (select jsonb_agg(jsonb_build_object('endpoint', s.endpoint, 'p256dh', s.p256dh, 'auth', s.auth) order by s.created_at, s.endpoint)
        from public.push_subscriptions s where s.user_id = o.user_id and s.endpoint <> all (o.settled_endpoints)) as subscriptions,
       chat.quiet_until(n.quiet_start, n.quiet_end, n.time_zone) as quiet_until,
@@ -134,19 +139,24 @@ language sql volatile security definer set search_path = '' as $$
     select s.*, case
       when s.unwanted is not null then s.unwanted
       when s.subscriptions is null then 'no subscription'
+      -- The browser shows the last of a conversation; what waited over night is not to ring fifty times in the morning.
+      when s.quiet_until is null and exists (
+        select from seen l
+        where l.user_id = s.user_id and l.conversation = s.conversation and l.id > s.id and l.unwanted is null and not l.hopeless
+          and (l.kind = 'mention' or s.kind <> 'mention')) then 'a later one is'
     end as unsent from seen s
   ), changed as (
     update public.notification_outbox o set
       delivered_at = case when v.unsent is not null then clock_timestamp() end,
       last_error = case
         when v.unsent is not null then 'not sent: ' || v.unsent
-        when o.claimed_at is not null and o.crashes > 0 then 'the server ended twice while it was being sent'
+        when v.hopeless then 'the server ended twice while it was being sent'
         else o.last_error end,
       due_at = case
         when v.unsent is not null then o.due_at
-        when o.claimed_at is not null and o.crashes > 0 then 'infinity'
+        when v.hopeless then 'infinity'
         else coalesce(v.quiet_until, clock_timestamp() + lease) end,
-      attempts = o.attempts + (v.unsent is null and v.quiet_until is null and not (o.claimed_at is not null and o.crashes > 0))::integer,
+      attempts = o.attempts + (v.unsent is null and v.quiet_until is null and not v.hopeless)::integer,
       crashes = o.crashes + (o.claimed_at is not null)::integer,
       claimed_at = case when v.unsent is null and v.quiet_until is null then clock_timestamp() end,
       -- As it reads now: it may have been edited, or previews may have been switched off.

@@ -262,6 +262,7 @@ async fn several_servers_send_each_notification_once() {
             .await;
     }
     say(&client, ANA, "one").await;
+    service.wait(29).await;
     say(&client, ANA, "two").await;
     service.wait(58).await;
     idle(&client).await;
@@ -269,6 +270,29 @@ async fn several_servers_send_each_notification_once() {
         assert_eq!(service.to(&format!("/201/{number}")).len(), 2, "{number}");
     }
     drop((one, other));
+}
+
+#[tokio::test]
+async fn a_worker_whose_connection_is_lost_goes_on() {
+    let (database, client) = hall(2).await;
+    let service = PushService::start().await;
+    let server = pushing(&database).await;
+    Browser::new()
+        .register(&client, BEN, &service.url("/201/ben"))
+        .await;
+    let listening = "select count(*)::text from pg_stat_activity where application_name = 'dovetail_chat_push' and datname = current_database()";
+    for count in 1..=2 {
+        eventually("it is connected", || async {
+            (value(&client, listening).await == "1").then_some(())
+        })
+        .await;
+        say(&client, ANA, "Hello").await;
+        service.wait(count).await;
+        idle(&client).await;
+        let end = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'dovetail_chat_push' and datname = current_database()";
+        client.execute(end, &[]).await.unwrap();
+    }
+    drop(server);
 }
 
 #[tokio::test]

@@ -121,7 +121,7 @@ async fn messages_of_the_server_and_old_ones_that_are_moved_here_are_no_news() {
 }
 
 #[tokio::test]
-async fn many_messages_in_one_statement_are_told_in_order_and_announced_once() {
+async fn many_messages_in_one_statement_are_told_in_order() {
     let client = subscribed(3).await;
     let sql = format!(
         "insert into public.messages (conversation_id, sender_id, content) select '{GROUP}', '{ANA}', 'n' || n from generate_series(1, 50) n"
@@ -197,6 +197,24 @@ async fn what_changed_since_is_looked_at_when_it_is_due() {
         value(&client, why).await,
         "read, muted, left, push is off, online, no subscription"
     );
+}
+
+#[tokio::test]
+async fn of_what_is_due_of_a_conversation_only_the_last_is_sent_but_mentions_are() {
+    let client = subscribed(3).await;
+    for text in ["one", &format!("two @[Ben]({BEN})"), "three"] {
+        say(&client, ANA, text).await;
+    }
+    hurry(&client).await;
+    let mut claimed = claim(&client, "1 minute").await;
+    claimed.sort();
+    let row = |who: &str, text: &str| (who.to_owned(), 1, text.to_owned());
+    assert_eq!(
+        claimed,
+        [row(BEN, "three"), row(BEN, "two @Ben"), row(CLEO, "three")]
+    );
+    let rest = "select count(*)::text from public.notification_outbox where last_error = 'not sent: a later one is'";
+    assert_eq!(value(&client, rest).await, "3");
 }
 
 #[tokio::test]
