@@ -147,7 +147,7 @@ declare
 begin
   select c.last_message_at into conversation from public.conversations c where c.id = new.conversation_id for no key update;
   if not found then
-    perform chat.fail('PT404', 'there is no such conversation', null);
+    perform chat.fail('PT404', 'there is no such conversation', 'only participants write in it');
   end if;
   -- A time of its own is kept: somebody moves messages here from elsewhere.
   if new.created_at is null or new.created_at = now() then
@@ -245,7 +245,7 @@ declare
 begin
   select m.conversation_id, m.deleted_at, m.content_type into target from public.messages m where m.id = new.message_id;
   if target.conversation_id is null or (auth.uid() is not null and not chat.is_mine(target.conversation_id)) then
-    perform chat.fail('PT404', 'there is no such message', null);
+    perform chat.fail('PT404', 'there is no such message', 'only participants see it');
   end if;
   if target.deleted_at is not null or target.content_type = 'system' then
     perform chat.fail('23514', 'nobody can react to this message', 'it was deleted, or written by the server');

@@ -41,9 +41,9 @@ begin
   if target.id is null or not chat.is_mine(target.conversation_id) then
     perform chat.fail('PT404', 'there is no such message', 'only participants see it');
   elsif target.sender_id is distinct from auth.uid() then
-    perform chat.fail('42501', 'only own messages can be edited', null);
+    perform chat.fail('42501', 'only own messages can be edited', 'who sent it may');
   elsif target.deleted_at is not null then
-    perform chat.fail('23514', 'the message was deleted', null);
+    perform chat.fail('23514', 'the message was deleted', 'send another');
   elsif limits.edit_window is not null and target.created_at < now() - limits.edit_window then
     perform chat.fail('23514', 'the message is too old to be edited', format('within %s after sending', limits.edit_window));
   elsif char_length(edit_message.content) > limits.max_message_length then
@@ -75,7 +75,7 @@ begin
   if target.id is null or not chat.is_mine(target.conversation_id) then
     perform chat.fail('PT404', 'there is no such message', 'only participants see it');
   elsif target.sender_id is distinct from auth.uid() then
-    perform chat.fail('42501', 'only own messages can be deleted', null);
+    perform chat.fail('42501', 'only own messages can be deleted', 'who sent it may');
   end if;
   if target.deleted_at is null then
     update public.messages m

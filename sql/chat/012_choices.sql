@@ -122,9 +122,9 @@ begin
   if auth.uid() is null or auth.role() <> 'authenticated' then
     perform chat.fail('42501', 'only users block somebody', 'sign in');
   elsif block_user.user_id = auth.uid() then
-    perform chat.fail('22023', 'nobody blocks themselves', null);
+    perform chat.fail('22023', 'nobody blocks themselves', 'give the id of another user');
   elsif block_user.user_id is null or not chat.may_see(block_user.user_id) then
-    perform chat.fail('PT404', 'there is no such user', null);
+    perform chat.fail('PT404', 'there is no such user', 'people of the own organisation and of conversations can be blocked');
   end if;
   insert into public.user_blocks (user_id, blocked_id) values (auth.uid(), block_user.user_id) on conflict do nothing;
 end
