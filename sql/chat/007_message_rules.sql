@@ -51,7 +51,7 @@ begin
     perform chat.fail('23514', 'too many attachments', format('at most %s in one message', settings.max_attachments));
   end if;
   for item in select value from jsonb_array_elements(attachments) loop
-    if jsonb_typeof(item) <> 'object' or not item ? 'name' or not (item ? 'path' or item ? 'url') then
+    if jsonb_typeof(item) <> 'object' or item ->> 'name' is null or coalesce(item ->> 'path', item ->> 'url') is null then
       perform chat.fail('22023', 'an attachment is not described', 'each needs a name and a path in the bucket, or a url');
     end if;
     for key in select k from jsonb_object_keys(item) k loop
@@ -61,6 +61,8 @@ begin
       if key in ('size', 'width', 'height', 'duration') then
         if jsonb_typeof(item -> key) not in ('number', 'null') then
           perform chat.fail('22023', format('%s of an attachment must be a number', key), 'bytes, pixels or seconds');
+        elsif (item ->> key)::numeric < 0 then
+          perform chat.fail('22023', format('%s of an attachment is negative', key), 'bytes, pixels or seconds');
         end if;
       elsif jsonb_typeof(item -> key) not in ('string', 'null') or char_length(item ->> key) > 2000 then
         perform chat.fail('22023', format('%s of an attachment must be text', key), 'of at most 2000 characters');
