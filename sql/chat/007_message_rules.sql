@@ -252,7 +252,7 @@ begin
   if target.deleted_at is not null or target.content_type = 'system' then
     perform chat.fail('23514', 'nobody can react to this message', 'it was deleted, or written by the server');
   end if;
-  if new.emoji <> all (limits.allowed_emoji) and limits.allowed_emoji <> '{}' then
+  if new.emoji is null or (new.emoji <> all (limits.allowed_emoji) and limits.allowed_emoji <> '{}') then
     perform chat.fail('22023', 'this emoji is not allowed', 'allowed: ' || array_to_string(limits.allowed_emoji, ' '));
   end if;
   if tg_op = 'UPDATE' then
