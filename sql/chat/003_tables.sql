@@ -97,7 +97,8 @@ create table if not exists public.messages (
   in_main_line boolean not null default true,
   created_at timestamptz not null default now(),
   search tsvector generated always as (
-    to_tsvector('simple'::regconfig, content || ' ' || jsonb_path_query_array(attachments, '$[*].name')::text)) stored
+    to_tsvector('simple'::regconfig,
+      content || ' ' || translate(jsonb_path_query_array(attachments, '$[*].name')::text, '._-', '   '))) stored
 );
 select chat.assert_columns('messages', array['id', 'conversation_id', 'sender_id', 'sender_name', 'sender_type', 'content', 'content_type',
   'thread_id', 'reply_to', 'attachments', 'attachment_url', 'attachment_type', 'attachment_name', 'is_read', 'read_at', 'seen_at', 'edited_at',
