@@ -154,6 +154,9 @@ select chat.assert_columns('message_reactions', array['id', 'message_id', 'conve
   'emoji', 'created_at']);
 create index if not exists message_reactions_conversation on public.message_reactions (conversation_id);
 
+-- So that subscriptions with a filter on the conversation hear of reactions that were removed; under row level security only the id is told.
+alter table public.message_reactions replica identity full;
+
 comment on table public.message_reactions is 'One reaction per person and message (C-104); written by toggle_reaction.';
 
 create table if not exists public.user_presence (
