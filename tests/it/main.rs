@@ -18,6 +18,7 @@ mod changes_rls;
 mod changes_stale;
 mod changes_support;
 mod channels;
+mod chat_clients;
 mod clients;
 mod command_line;
 mod decoders_any_bytes;

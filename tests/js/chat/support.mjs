@@ -9,7 +9,7 @@ import WebSocket from 'ws'
 import { createClient } from '@supabase/supabase-js'
 import { anonKey, data, fresh, Seen, service, subscribed, url } from '../surface/support.mjs'
 
-export { anon, data, fresh, Seen, service, subscribed } from '../surface/support.mjs'
+export { anon, anonKey, data, fresh, Seen, service, subscribed, url } from '../surface/support.mjs'
 
 export const uuid = () => crypto.randomUUID()
 const password = 'correct horse battery'
@@ -103,14 +103,14 @@ export async function changes(who, table, more = {}) {
   return seen
 }
 
-/** Joins a private topic and hears every broadcast of it. */
+/** Joins a private topic and hears every broadcast of it; `statuses` is what becomes of the channel. */
 export async function joins(who, topic, config = {}) {
-  const seen = new Seen()
+  const [seen, statuses] = [new Seen(), new Seen()]
   const channel = who.supabase.channel(topic, { config: { private: true, ...config } })
-  channel.on('broadcast', { event: '*' }, seen.add)
-  await subscribed(channel)
-  seen.channel = channel
-  return seen
+  channel.on('broadcast', { event: '*' }, seen.add).on('system', {}, (m) => statuses.add(`${m.status} ${m.message}`))
+  channel.subscribe((status, err) => statuses.add(err ? `${status} ${err.message}` : status))
+  assert.equal(await statuses.until((s) => !s.startsWith('ok')), 'SUBSCRIBED', `${who.name} on ${topic}`)
+  return Object.assign(seen, { channel, statuses })
 }
 
 /** Tries to join a private topic and is told no. Gives what was heard, which has to stay nothing. */
