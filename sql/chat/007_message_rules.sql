@@ -108,6 +108,15 @@ begin
   if new.content_type = 'system' then
     perform chat.fail('42501', 'system messages are written by the server', 'use text, image, file or video');
   end if;
+  if new.content_type not in ('text', 'image', 'file', 'video') then
+    perform chat.fail('22023', 'there is no such content_type', 'text, image, file or video');
+  end if;
+  if char_length(new.client_id) not between 1 and 200 then
+    perform chat.fail('22023', 'the client_id is empty or too long', 'at most 200 characters, for example a UUID');
+  end if;
+  if jsonb_typeof(new.metadata) <> 'object' then
+    perform chat.fail('22023', 'metadata must be an object', 'for example {"also_in_main": true}');
+  end if;
   if char_length(new.content) > limits.max_message_length then
     perform chat.fail('22001', 'the message is too long', format('at most %s characters', limits.max_message_length));
   end if;

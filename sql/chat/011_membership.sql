@@ -57,6 +57,8 @@ begin
     perform chat.fail('PT404', 'there is no such user', 'people of the own organisation can be written to');
   elsif not exists (select from public.profiles p where p.id = me) then
     perform chat.fail('42501', 'only people with a profile start conversations', 'insert a row into profiles as the service');
+  elsif char_length(start_conversation.project_id) > 200 then
+    perform chat.fail('22001', 'the project_id is too long', 'at most 200 characters');
   elsif chat.is_blocked(me, start_conversation.user_id) then
     perform chat.fail('42501', 'the conversation cannot be started', 'one of you has blocked the other');
   end if;
@@ -101,6 +103,8 @@ begin
     perform chat.fail('22023', 'a group needs a name', '1 to 200 characters');
   elsif char_length(create_group.name) > 200 then
     perform chat.fail('22001', 'the name is too long', 'at most 200 characters');
+  elsif char_length(create_group.project_id) > 200 then
+    perform chat.fail('22001', 'the project_id is too long', 'at most 200 characters');
   elsif cardinality(others) + 1 > limits.max_group_size then
     perform chat.fail('23514', 'the group is too large', format('at most %s participants', limits.max_group_size));
   end if;
