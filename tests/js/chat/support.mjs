@@ -9,7 +9,7 @@ import WebSocket from 'ws'
 import { createClient } from '@supabase/supabase-js'
 import { anonKey, data, fresh, Seen, service, subscribed, url } from '../surface/support.mjs'
 
-export { anon, anonKey, data, fresh, Seen, service, subscribed, url } from '../surface/support.mjs'
+export { anon, anonKey, client, data, fresh, Seen, service, sql, subscribed, url } from '../surface/support.mjs'
 
 export const uuid = () => crypto.randomUUID()
 const password = 'correct horse battery'
