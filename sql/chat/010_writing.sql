@@ -30,6 +30,8 @@ $$;
 comment on function public.send_message(uuid, text, text, jsonb, uuid, uuid, text, jsonb) is
   'Sends a message and gives it as get_messages does. Sending again with the same client_id gives the message that is there. content may name participants as @[Name](id) or @all. metadata {"also_in_main": true} shows a reply of a thread in the main line too.';
 
+-- Editing and deleting lock the message and then the conversation, sending the other way round; "no key", since who answers or quotes a
+-- message holds its key, and would wait for who waits for them.
 create or replace function public.edit_message(message_id uuid, content text) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -37,7 +39,7 @@ declare
   target public.messages;
   pair record;
 begin
-  select * into target from public.messages m where m.id = message_id for update;
+  select * into target from public.messages m where m.id = message_id for no key update;
   if target.id is null or not chat.is_mine(target.conversation_id) then
     perform chat.fail('PT404', 'there is no such message', 'only participants see it');
   elsif target.sender_id is distinct from auth.uid() then
@@ -71,7 +73,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
   target public.messages;
 begin
-  select * into target from public.messages m where m.id = message_id for update;
+  select * into target from public.messages m where m.id = message_id for no key update;
   if target.id is null or not chat.is_mine(target.conversation_id) then
     perform chat.fail('PT404', 'there is no such message', 'only participants see it');
   elsif target.sender_id is distinct from auth.uid() then
