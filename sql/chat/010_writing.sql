@@ -10,6 +10,14 @@ declare
   sent uuid;
   sent_to uuid;
 begin
+  if send_message.client_id is not null then
+    -- Before anything is checked: what was sent could perhaps not be sent any more.
+    select m.id, m.conversation_id into sent, sent_to
+    from public.messages m where m.sender_id = me and m.client_id = send_message.client_id;
+    if sent_to = send_message.conversation_id then
+      return public.get_message(sent);
+    end if;
+  end if;
   insert into public.messages as m (conversation_id, sender_id, content, content_type, attachments, thread_id, reply_to, client_id, metadata)
   values (send_message.conversation_id, me, coalesce(send_message.content, ''), coalesce(send_message.content_type, 'text'),
     coalesce(send_message.attachments, '[]'), send_message.thread_id, send_message.reply_to, send_message.client_id,
