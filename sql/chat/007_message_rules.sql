@@ -258,6 +258,10 @@ begin
   if target.conversation_id is null or (auth.uid() is not null and not chat.is_mine(target.conversation_id)) then
     perform chat.fail('PT404', 'there is no such message', 'only participants see it');
   end if;
+  if tg_op = 'INSERT' then
+    -- Whoever deletes the message meanwhile has done so before this, or removes this too.
+    select m.deleted_at into target.deleted_at from public.messages m where m.id = new.message_id for share;
+  end if;
   if target.deleted_at is not null or target.content_type = 'system' then
     perform chat.fail('23514', 'nobody can react to this message', 'it was deleted, or written by the server');
   end if;
