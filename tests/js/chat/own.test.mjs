@@ -76,6 +76,21 @@ describe('C-208 delete_message', () => {
     assert.equal((await stored(m.id)).content, 'his')
   })
 
+  test('C-208 edited, deleted, answered, quoted, reacted to and read at the same time: nobody gets a fault', async () => {
+    const id = await direct(ana, ben, { project_id: uuid() })
+    for (let round = 0; round < 12; round++) {
+      const m = await ana.say(id, 'root')
+      const answers = await Promise.all([
+        ana.ask('edit_message', { message_id: m.id, content: 'edited' }), ben.ask('send_message', { conversation_id: id, content: 'reply', thread_id: m.id }),
+        ben.ask('send_message', { conversation_id: id, content: 'quote', reply_to: m.id }), ana.ask('delete_message', { message_id: m.id }),
+        ben.ask('mark_as_read', { conversation_id: id }), ben.ask('send_message', { conversation_id: id, content: 'reply', thread_id: m.id }),
+        react(ben, m, '👍'), react(ana, m, '👍'), ana.ask('delete_message', { message_id: m.id }), ben.ask('mark_as_unread', { message_id: m.id }),
+      ])
+      for (const { error, status } of answers) assert.ok(!error || error.code === '23514', `${status} ${JSON.stringify(error)}`)
+      assert.deepEqual(await data(backend.from('message_reactions').select('emoji').eq('message_id', m.id)), [], 'of a deleted message')
+    }
+  })
+
   test('C-208 the thread of a deleted message stays readable', async () => {
     const id = await group(ana, [ben])
     const root = await ana.say(id, 'root')

@@ -39,6 +39,14 @@ describe('C-203 send_message', () => {
     assert.equal(await number(), before + 1)
   })
 
+  test('C-203 a retry gives the message also when it could not be sent any more', async () => {
+    const root = await ben.say(talk, 'root')
+    const args = { conversation_id: talk, content: 'reply', thread_id: root.id, client_id: uuid() }
+    const sent = await ana.call('send_message', args)
+    await ben.call('delete_message', { message_id: root.id })
+    assert.equal((await ana.call('send_message', args)).id, sent.id)
+  })
+
   test('C-203 a client_id belongs to its sender; in another conversation it is refused', async () => {
     const client_id = uuid()
     const hers = await ana.say(talk, 'hers', { client_id })
