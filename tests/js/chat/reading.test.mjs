@@ -91,6 +91,21 @@ describe('C-204 mark_as_read', () => {
     await read(ben, id)
     assert.equal((await listed(ben, id)).unread_count, 0)
   })
+
+  test('C-204 C-305 the others hear of reading only: not of marking as unread, and not of who comes back', async (t) => {
+    const { fay, gus } = await people({ fay: 'trainer', gus: 'member' }, { t })
+    const id = await group(fay, [gus])
+    const [one, two] = [await fay.say(id, '1'), await fay.say(id, '2')]
+    const topic = await joins(fay, `messages:${id}`)
+    await read(gus, id)
+    await gus.call('mark_as_unread', { message_id: one.id })
+    await gus.call('leave_conversation', { conversation_id: id })
+    await fay.call('add_participants', { conversation_id: id, user_ids: [gus.id] })
+    const last = await fay.say(id, '3')
+    await read(gus, id)
+    await topic.until((e) => e.payload.last_read_message_id === last.id)
+    assert.deepEqual(topic.items.map((e) => e.payload.last_read_message_id), [two.id, last.id])
+  })
 })
 
 describe('C-205 get_unread_count', () => {
