@@ -1,10 +1,13 @@
 // What is heard of tables and of the list (C-301, C-302, C-305, C-306), and by whom not (C-610).
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { anon, changes, direct, fresh, group, joins, people, Seen, subscribed } from './support.mjs'
+import { anon, backend, changes, data, direct, fresh, group, joins, people, Seen, subscribed } from './support.mjs'
 
 const { ana, ben, cat, eve } = await people({ ana: 'trainer', ben: 'client', cat: 'client', eve: 'member' })
 const of = (conversation, more = {}) => ({ filter: `conversation_id=eq.${conversation}`, ...more })
+
+/** Without what the server said: that a group was made may still be heard by who subscribes right after. */
+const written = (heard) => heard.items.filter((e) => e.new.content_type !== 'system')
 
 describe('C-301 messages in the open thread', () => {
   test('C-301 insert, edit and delete, of this conversation only, in order', async () => {
@@ -28,7 +31,7 @@ describe('C-301 messages in the open thread', () => {
     const sent = (await Promise.all(Array.from({ length: 100 }, (_, n) => [ana, ben, cat][n % 3].say(id, `${n}`))))
     const order = sent.sort((a, b) => (a.created_at < b.created_at ? -1 : 1)).map((m) => m.id)
     await heard.until((e) => e.new.id === order.at(-1))
-    assert.deepEqual(heard.items.map((e) => e.new.id), order)
+    assert.deepEqual(written(heard).map((e) => e.new.id), order)
   })
 
   test('C-301 C-610 who does not take part hears nothing, with and without the filter; a visitor neither', async (t) => {
@@ -66,7 +69,7 @@ describe('C-301 messages in the open thread', () => {
     const marker = await boss.say(own, 'marker')
     await heard.until((e) => e.new.id === marker.id)
     assert.doesNotMatch(JSON.stringify(heard.items), /secret|removed/)
-    assert.deepEqual(heard.items.map((e) => e.new.id), [before.id, marker.id])
+    assert.deepEqual(written(heard).map((e) => e.new.id), [before.id, marker.id])
   })
 })
 
@@ -117,6 +120,27 @@ describe('C-302 the list', () => {
     await parts.until((e) => e.new.conversation_id === own)
     assert.ok(heard.items.every((e) => e.new.id === own), JSON.stringify(heard.items))
     assert.ok(parts.items.every((e) => e.new.conversation_id === own), JSON.stringify(parts.items))
+  })
+})
+
+describe('C-610 tables of the server', () => {
+  test('C-610 nothing is heard of them', async (t) => {
+    const { one, two } = await people({ one: 'trainer', two: 'member' }, { t })
+    const heard = new Seen()
+    await Promise.all(['notification_outbox', 'push_subscriptions', 'conversation_invites', 'user_blocks', 'client_chat_tokens'].map(async (table) => {
+      const answered = new Seen()
+      const channel = one.supabase.channel(fresh('closed')).on('system', {}, answered.add)
+      await subscribed(channel.on('postgres_changes', { event: '*', schema: 'public', table }, heard.add))
+      await answered.until((m) => m.extension === 'postgres_changes', `an answer about ${table}`)
+    }))
+    const messages = await changes(one, 'messages')
+    const id = await group(one, [two])
+    await one.call('create_invite', { conversation_id: id })
+    await two.call('block_user', { user_id: one.id })
+    await data(backend.from('notification_outbox').insert({ user_id: one.id, kind: 'test', title: 'secret', body: 'secret' }))
+    const marker = await one.say(id, 'marker')
+    await messages.until((e) => e.new.id === marker.id)
+    assert.ok(heard.items.every((e) => Object.keys(e.new).length + Object.keys(e.old).length === 0), JSON.stringify(heard.items))
   })
 })
 
