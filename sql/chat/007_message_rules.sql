@@ -13,8 +13,13 @@ $$;
 comment on function chat.fail(text, text, text) is 'Raises an error from within an expression.';
 
 create or replace function chat.settings() returns public.chat_settings
-language sql stable security definer set search_path = '' as $$
-  select s from public.chat_settings s
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
+declare
+  limits public.chat_settings;
+begin
+  select * into limits from public.chat_settings;
+  return limits;
+end
 $$;
 comment on function chat.settings() is 'The limits that hold.';
 
@@ -94,7 +99,7 @@ comment on function chat.check_attachments(jsonb, uuid, public.chat_settings) is
 
 -- What a client writes: whoever may not is told so before anything is locked, and what only the server knows is taken back.
 create or replace function chat.accept_message() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
 declare
   limits public.chat_settings := chat.settings();
   pair record;
@@ -150,7 +155,7 @@ $$;
 -- Fills in what follows from the rest. The conversation's row stays locked until the end of the transaction: so messages of
 -- one conversation become visible in the order of created_at, and who asks for what came after a message misses none.
 create or replace function chat.complete_message() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
 declare
   conversation record;
   sender record;
@@ -205,28 +210,34 @@ end
 $$;
 
 create or replace function chat.mentions(content text, conversation uuid, sender uuid) returns uuid[]
-language sql stable security definer set search_path = '' as $$
-  select case when content not like '%@%' then '{}' else coalesce((
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
+begin
+  if content not like '%@%' then
+    return '{}';
+  end if;
+  return coalesce((
     select array_agg(p.user_id order by p.user_id)
     from public.conversation_participants p
     where p.conversation_id = conversation and p.left_at is null and p.user_id is distinct from sender
       and (content ~ '(^|\s)@all($|\W)'
-           or p.user_id::text in (select part[1] from regexp_matches(content, '@\[[^\]]{1,200}\]\(([0-9a-f-]{36})\)', 'g') part))
-  ), '{}') end
+           or p.user_id::text in (select part[1] from regexp_matches(content, '@\[[^\]]{1,200}\]\(([0-9a-f-]{36})\)', 'g') part))), '{}');
+end
 $$;
 comment on function chat.mentions(text, uuid, uuid) is 'Participants that a text names: @[Name](id), or @all.';
 
 create or replace function chat.preview(content text, content_type text, attachment_name text) returns text
-language sql immutable set search_path = '' as $$
-  select case
+language plpgsql immutable set search_path = '' as $$
+begin
+  return case
     when btrim(content) <> '' then left(regexp_replace(regexp_replace(content, '@\[([^\]]{1,200})\]\([0-9a-f-]{36}\)', '@\1', 'g'), '\s+', ' ', 'g'), 100)
     else left(coalesce(case content_type when 'image' then '📷 ' when 'video' then '🎬 ' else '📎 ' end || attachment_name, ''), 100)
-  end
+  end;
+end
 $$;
 comment on function chat.preview(text, text, text) is 'A message in at most 100 characters of one line.';
 
 create or replace function chat.note_message() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
 begin
   update public.conversations c
   set last_message_at = new.created_at,

@@ -21,7 +21,7 @@ $$;
 
 -- A conversation that has changed is told to each participant on conversations:<user>.
 create or replace function chat.broadcast_conversation() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
 begin
   perform realtime.broadcast_changes('conversations:' || p.user_id, tg_op, tg_op, tg_table_name, tg_table_schema, new, old, tg_level)
   from public.conversation_participants p
@@ -35,7 +35,7 @@ create trigger broadcast_conversation after update on public.conversations for e
 
 -- One's own participation (joined, read elsewhere, muted, removed) is told to oneself; how far one has read, to everybody.
 create or replace function chat.broadcast_participant() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
 declare
   before public.conversation_participants := case when tg_op <> 'INSERT' then old end;
   after public.conversation_participants := case when tg_op <> 'DELETE' then new end;

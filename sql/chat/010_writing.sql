@@ -2,7 +2,7 @@
 create or replace function public.send_message(
   conversation_id uuid, content text default '', content_type text default 'text', attachments jsonb default '[]',
   thread_id uuid default null, reply_to uuid default null, client_id text default null, metadata jsonb default '{}')
-returns jsonb
+returns json
 language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
@@ -40,7 +40,7 @@ comment on function public.send_message(uuid, text, text, jsonb, uuid, uuid, tex
 
 -- Editing and deleting lock the message and then the conversation, sending the other way round; "no key", since who answers or quotes a
 -- message holds its key, and would wait for who waits for them.
-create or replace function public.edit_message(message_id uuid, content text) returns jsonb
+create or replace function public.edit_message(message_id uuid, content text) returns json
 language plpgsql volatile security definer set search_path = '' as $$
 declare
   limits public.chat_settings := chat.settings();
@@ -76,7 +76,7 @@ end
 $$;
 comment on function public.edit_message(uuid, text) is 'Changes the text of an own message; edited_at says when.';
 
-create or replace function public.delete_message(message_id uuid) returns jsonb
+create or replace function public.delete_message(message_id uuid) returns json
 language plpgsql volatile security definer set search_path = '' as $$
 declare
   target public.messages;

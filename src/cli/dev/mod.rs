@@ -34,7 +34,15 @@ pub(super) fn in_image() -> bool {
     std::env::var_os("DOVETAIL_IN_CONTAINER").is_some_and(|value| !value.is_empty())
 }
 
-pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
+/// Of `dev`.
+#[derive(clap::Args, Default)]
+pub(super) struct Args {
+    /// Fill the chat with three organisations, twelve people and their conversations; once
+    #[arg(long)]
+    demo: bool,
+}
+
+pub(super) fn run(flags: &Flags, args: &Args) -> Result<(), Failure> {
     refuse(flags)?;
     let mut config = super::config(flags, Purpose::Any)?;
     if !flags.is_given("LOG_LEVEL") {
@@ -58,12 +66,13 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
         bin_dir: flags.text("PG_BIN_DIR").map(PathBuf::from),
         ..Options::default()
     };
-    runtime()?.block_on(serve(config, &keys, &folder, options))?;
+    runtime()?.block_on(serve(config, &keys, &folder, options, args))?;
     Ok(())
 }
 
 /// Everything is served unless said otherwise, and users need no mail that nobody would send.
 fn surface(config: &mut Config, flags: &Flags, folder: &Path) -> anyhow::Result<()> {
+    config.chat.enabled.get_or_insert(true);
     let surface = &mut config.surface;
     surface.parts.get_or_insert(Parts::EMBEDDED);
     surface.auth.autoconfirm |= !flags.is_given("GOTRUE_MAILER_AUTOCONFIRM");
@@ -130,6 +139,7 @@ async fn serve(
     keys: &DevKeys,
     folder: &Path,
     options: Options,
+    args: &Args,
 ) -> anyhow::Result<()> {
     let mut stop = Stop::listen()?;
     let data = folder.join("postgres");
@@ -139,7 +149,7 @@ async fn serve(
     };
     config.database = Some(embedded.connect_options());
     let prepared = tokio::select! {
-        prepared = prepare(&embedded, &config, folder) => prepared.map(|()| true),
+        prepared = prepare(&embedded, &config, folder, args) => prepared.map(|()| true),
         () = stop.requested() => Ok(false),
     };
     let served = match prepared {
@@ -170,9 +180,15 @@ async fn run_app(
 }
 
 /// All SQL, and once in the life of the folder the sample table: a table that was dropped stays so.
-async fn prepare(embedded: &Embedded, config: &Config, folder: &Path) -> anyhow::Result<()> {
+async fn prepare(
+    embedded: &Embedded,
+    config: &Config,
+    folder: &Path,
+    args: &Args,
+) -> anyhow::Result<()> {
     let options = embedded.connect_options();
     let surface = config.surface.parts.is_some_and(|parts| parts.any());
+    let chat = surface && config.chat.enabled.unwrap_or_default();
     let needed = surface.then(|| tenant::Embedded {
         password: config.surface.password.clone(),
     });
@@ -181,8 +197,16 @@ async fn prepare(embedded: &Embedded, config: &Config, folder: &Path) -> anyhow:
         let client = connect(&options, "dovetail_dev").await?;
         client.batch_execute(FORGET_PASSWORDS).await?;
     }
-    for line in database::prepare(&options, needed, surface).await? {
+    for line in database::prepare(&options, needed, chat).await? {
         tracing::debug!("{line}");
+    }
+    if args.demo {
+        anyhow::ensure!(surface, "--demo needs the embedded surface: unset SURFACE");
+        connect(&options, "dovetail_dev")
+            .await?
+            .batch_execute(include_str!("demo.sql"))
+            .await
+            .context("could not make the demo")?;
     }
     let mark = folder.join("sample-made");
     if mark.exists() {
