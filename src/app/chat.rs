@@ -3,11 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use axum::Router;
 use tokio_util::sync::CancellationToken;
 
 use super::surface;
-use crate::chat::{Chat, Settings};
+use crate::chat::{Chat, Settings, push};
 use crate::config::Config;
+use crate::pages;
 use crate::tenants::Directory;
 
 /// It, begun; none when it is not wanted, or many databases are served. `address` is where this server listens.
@@ -20,12 +22,12 @@ pub(super) fn start(
     if !config.chat.enabled.unwrap_or_default() {
         return None;
     }
-    if directory.only().is_none() {
+    let Some(tenant) = directory.only() else {
         tracing::warn!(
             "chat: it serves one database; it is off where tenants come from the metadata"
         );
         return None;
-    }
+    };
     let settings = Settings {
         connect: config.database.clone()?,
         statement_timeout: config.statement_timeout,
@@ -39,7 +41,20 @@ pub(super) fn start(
         max_pixels: config.surface.storage.max_pixels,
         config: config.chat.clone(),
     };
-    Some(Chat::start(settings, stop))
+    Some(Chat::start(settings, &tenant.presence, stop))
+}
+
+/// The pages of the chat, beside it.
+pub(super) fn pages(config: &Config) -> Router {
+    // Kept for the server of the stack that was given the wrong one: that key opens everything.
+    let anon_key = config.anon_key.as_ref().map(|key| key.expose());
+    let anon_key = anon_key.filter(|key| !key.starts_with("sb_secret_"));
+    pages::router(pages::Settings {
+        url: config.surface.external_url.clone(),
+        anon_key: anon_key.map(str::to_owned),
+        vapid_public_key: push::vapid_public_key(&config.chat),
+        demo: config.chat.demo,
+    })
 }
 
 /// The same address as one that can be connected to.

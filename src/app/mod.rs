@@ -21,6 +21,7 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Doors};
+use crate::chat::Chat;
 use crate::config::Config;
 use crate::gateway::{self, Direct};
 use crate::socket::Doorway;
@@ -63,7 +64,8 @@ pub async fn run(
         region: config.region.clone(),
         surface: [
             surface.as_ref().map(gateway::router),
-            chat.map(|chat| chat.router()),
+            chat.as_ref().map(Chat::router),
+            chat.as_ref().map(|_| chat::pages(&config)),
         ]
         .into_iter()
         .flatten()
@@ -89,7 +91,14 @@ pub async fn run(
         shutdown,
     )
     .await;
-    drain::drain(&directory, config.drain).await;
+    // Before sockets are closed; what its workers have begun they finish meanwhile.
+    let ended = chat.as_ref().map(|chat| chat.stop());
+    let ended = async {
+        if let Some(ended) = ended {
+            ended.await;
+        }
+    };
+    tokio::join!(drain::drain(&directory, config.drain), ended);
     stop.cancel();
     // Gives slots and advisory locks back before the process ends.
     let opened: Vec<_> = directory

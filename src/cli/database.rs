@@ -55,9 +55,9 @@ pub(super) struct MigrateArgs {
 
 pub(super) fn migrate(config: Config, args: &MigrateArgs) -> anyhow::Result<()> {
     logging::start(config.log_format, config.log_level, true);
-    // `--chat` is the setting of that name.
-    let chat = config.chat.enabled.unwrap_or_default();
     let surface = config.surface;
+    // The flag --chat is that of the setting: who serves the messaging system wants its tables too.
+    let chat = config.chat.enabled.unwrap_or(false);
     let options = config.database.context("no database is configured")?;
     if args.remove {
         let removed = runtime()?.block_on(async {

@@ -246,6 +246,9 @@ pub const SETTINGS: &[Setting] = &[
     plain(Chat, "CHAT_GUEST_RATE_LIMIT", Number, "300", "Requests for tokens of guests of one address in five minutes; behind a proxy all guests have its address"),
     plain(Chat, "STORAGE_URL", Text, "", "Address of the Storage API with its path, for thumbnails of attachments; this server when not set and it serves storage. SERVICE_KEY is used there, or a token signed here"),
     plain(Chat, "CHAT_THUMBNAIL_WORKERS", Number, "2", "Images that are made smaller at the same time, each of which may need several hundred megabytes (IMAGE_MAX_PIXELS); 0: none ever"),
+    hidden(Chat, "VAPID_PRIVATE_KEY", Text, "Private key that signs push notifications, 32 bytes as base64url; without one nothing is pushed. dev makes one"),
+    plain(Chat, "VAPID_SUBJECT", Text, "", "Whom push services may ask about them: mailto: and an address, or the https address of a site"),
+    plain(Chat, "PUSH_PRIVATE_ENDPOINTS", Bool, "false", "true: push endpoints may be http and at private addresses; for tests on one machine only"),
 
     plain(Logging, "LOG_LEVEL", Text, "info", "debug, info, warning, error or off"),
     plain(Logging, "LOG_FORMAT", Text, "pretty", "pretty: HH:MM:SS.mmm [level] message; json: one object a line"),

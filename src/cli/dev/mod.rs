@@ -62,6 +62,8 @@ pub(super) fn run(flags: &Flags, args: &Args) -> Result<(), Failure> {
         .metrics_jwt_secret
         .get_or_insert_with(|| Secret::new(&keys.jwt_secret));
     surface(&mut config, flags, &folder)?;
+    chat(&mut config, &folder, args)?;
+    config.anon_key = Some(Secret::new(&keys.anon_key));
     let options = Options {
         bin_dir: flags.text("PG_BIN_DIR").map(PathBuf::from),
         ..Options::default()
@@ -72,7 +74,6 @@ pub(super) fn run(flags: &Flags, args: &Args) -> Result<(), Failure> {
 
 /// Everything is served unless said otherwise, and users need no mail that nobody would send.
 fn surface(config: &mut Config, flags: &Flags, folder: &Path) -> anyhow::Result<()> {
-    config.chat.enabled.get_or_insert(true);
     let surface = &mut config.surface;
     surface.parts.get_or_insert(Parts::EMBEDDED);
     surface.auth.autoconfirm |= !flags.is_given("GOTRUE_MAILER_AUTOCONFIRM");
@@ -84,6 +85,18 @@ fn surface(config: &mut Config, flags: &Flags, folder: &Path) -> anyhow::Result<
     }
     // Nobody else needs to know it, and the database is this program's own.
     surface.password = Some(Secret::new(keys::random()?));
+    Ok(())
+}
+
+/// The messaging system runs unless said otherwise, with a key for push messages that is kept.
+fn chat(config: &mut Config, folder: &Path, args: &Args) -> anyhow::Result<()> {
+    let chat = &mut config.chat;
+    chat.demo = args.demo;
+    if *chat.enabled.get_or_insert(true) && chat.vapid_private_key.is_none() {
+        chat.vapid_private_key = Some(Secret::new(keys::vapid(folder)?));
+        chat.vapid_subject
+            .get_or_insert_with(|| "mailto:dev@example.com".to_owned());
+    }
     Ok(())
 }
 
@@ -201,7 +214,10 @@ async fn prepare(
         tracing::debug!("{line}");
     }
     if args.demo {
-        anyhow::ensure!(surface, "--demo needs the embedded surface: unset SURFACE");
+        anyhow::ensure!(
+            chat,
+            "--demo needs the chat and the embedded surface: unset CHAT and SURFACE"
+        );
         connect(&options, "dovetail_dev")
             .await?
             .batch_execute(include_str!("demo.sql"))

@@ -121,6 +121,8 @@ pub(super) const CHAT: &[File] = &[
     file!(13, "chat/013_search.sql", Always, CHAT_IS_WHOLE),
     file!(14, "chat/014_guests.sql", Always, CHAT_IS_WHOLE),
     file!(16, "chat/016_attachments.sql", Always, ATTACHMENTS_HOLD),
+    file!(15, "chat/015_notifications.sql", Always, CHAT_IS_WHOLE),
+    file!(17, "chat/017_presence.sql", Always, CHAT_IS_WHOLE),
     file!(18, "chat/018_rights.sql", Always, CHAT_IS_WHOLE),
     file!(19, "chat/019_profiles.sql", Always, CHAT_IS_WHOLE),
     file!(20, "chat/020_publication.sql", Always, CHAT_IS_WHOLE),
