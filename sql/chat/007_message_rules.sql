@@ -56,7 +56,7 @@ begin
     perform chat.fail('23514', 'too many attachments', format('at most %s in one message', settings.max_attachments));
   end if;
   for item in select value from jsonb_array_elements(attachments) loop
-    if jsonb_typeof(item) <> 'object' or not item ? 'name' or not (item ? 'path' or item ? 'url') then
+    if jsonb_typeof(item) <> 'object' or item ->> 'name' is null or coalesce(item ->> 'path', item ->> 'url') is null then
       perform chat.fail('22023', 'an attachment is not described', 'each needs a name and a path in the bucket, or a url');
     end if;
     for key in select k from jsonb_object_keys(item) k loop
@@ -66,6 +66,8 @@ begin
       if key in ('size', 'width', 'height', 'duration') then
         if jsonb_typeof(item -> key) not in ('number', 'null') then
           perform chat.fail('22023', format('%s of an attachment must be a number', key), 'bytes, pixels or seconds');
+        elsif (item ->> key)::numeric < 0 then
+          perform chat.fail('22023', format('%s of an attachment is negative', key), 'bytes, pixels or seconds');
         end if;
       elsif jsonb_typeof(item -> key) not in ('string', 'null') or char_length(item ->> key) > 2000 then
         perform chat.fail('22023', format('%s of an attachment must be text', key), 'of at most 2000 characters');
@@ -111,6 +113,15 @@ begin
   if new.content_type = 'system' then
     perform chat.fail('42501', 'system messages are written by the server', 'use text, image, file or video');
   end if;
+  if new.content_type not in ('text', 'image', 'file', 'video') then
+    perform chat.fail('22023', 'there is no such content_type', 'text, image, file or video');
+  end if;
+  if char_length(new.client_id) not between 1 and 200 then
+    perform chat.fail('22023', 'the client_id is empty or too long', 'at most 200 characters, for example a UUID');
+  end if;
+  if jsonb_typeof(new.metadata) <> 'object' then
+    perform chat.fail('22023', 'metadata must be an object', 'for example {"also_in_main": true}');
+  end if;
   if char_length(new.content) > limits.max_message_length then
     perform chat.fail('22001', 'the message is too long', format('at most %s characters', limits.max_message_length));
   end if;
@@ -152,7 +163,7 @@ declare
 begin
   select c.last_message_at into conversation from public.conversations c where c.id = new.conversation_id for no key update;
   if not found then
-    perform chat.fail('PT404', 'there is no such conversation', null);
+    perform chat.fail('PT404', 'there is no such conversation', 'only participants write in it');
   end if;
   -- A time of its own is kept: somebody moves messages here from elsewhere.
   if new.created_at is null or new.created_at = now() then
@@ -256,12 +267,16 @@ declare
 begin
   select m.conversation_id, m.deleted_at, m.content_type into target from public.messages m where m.id = new.message_id;
   if target.conversation_id is null or (auth.uid() is not null and not chat.is_mine(target.conversation_id)) then
-    perform chat.fail('PT404', 'there is no such message', null);
+    perform chat.fail('PT404', 'there is no such message', 'only participants see it');
+  end if;
+  if tg_op = 'INSERT' then
+    -- Whoever deletes the message meanwhile has done so before this, or removes this too.
+    select m.deleted_at into target.deleted_at from public.messages m where m.id = new.message_id for share;
   end if;
   if target.deleted_at is not null or target.content_type = 'system' then
     perform chat.fail('23514', 'nobody can react to this message', 'it was deleted, or written by the server');
   end if;
-  if new.emoji <> all (limits.allowed_emoji) and limits.allowed_emoji <> '{}' then
+  if new.emoji is null or (new.emoji <> all (limits.allowed_emoji) and limits.allowed_emoji <> '{}') then
     perform chat.fail('22023', 'this emoji is not allowed', 'allowed: ' || array_to_string(limits.allowed_emoji, ' '));
   end if;
   if tg_op = 'UPDATE' then

@@ -42,7 +42,8 @@ declare
 begin
   perform realtime.broadcast_changes('conversations:' || coalesce(after.user_id, before.user_id), tg_op, tg_op, tg_table_name, tg_table_schema,
     after, before, tg_level);
-  if tg_op = 'UPDATE' and after.last_read_at is distinct from before.last_read_at then
+  -- What somebody marks as unread is their own affair, and who comes back has not read what was said meanwhile.
+  if tg_op = 'UPDATE' and after.last_read_at > coalesce(before.last_read_at, '-infinity') and before.left_at is null then
     perform realtime.send(
       jsonb_build_object('type', 'read_receipt', 'conversation_id', after.conversation_id, 'user_id', after.user_id,
         'last_read_at', after.last_read_at, 'last_read_message_id', after.last_read_message_id),

@@ -136,6 +136,7 @@ declare
   wanted_kind text := case when coalesce(filter, 'all') in ('all', 'unread', 'archived', 'direct', 'group', 'project') then null else rtrim(filter, 's') end;
   pattern text := case when btrim(coalesce(search, '')) <> '' then '%' || replace(replace(replace(btrim(search), '\', '\\'), '%', '\%'), '_', '\_') || '%' end;
 begin
+  filter := coalesce(filter, 'all');
   if char_length(search) > 200 then
     perform chat.fail('22001', 'the search is too long', 'at most 200 characters');
   end if;

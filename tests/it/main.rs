@@ -21,6 +21,7 @@ mod channels;
 mod chat_attachments;
 mod chat_attachments_leaks;
 mod chat_attachments_support;
+mod chat_clients;
 mod chat_guest;
 mod chat_guest_clients;
 mod chat_guest_leaks;
