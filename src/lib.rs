@@ -5,9 +5,9 @@
 //! 1. Pure, no I/O: [`protocol`], [`auth`], [`pgoutput`], [`changes::filter`], [`changes::record`],
 //!    [`presence::state`], [`limits`].
 //! 2. One resource each: [`postgres`], [`replication`], [`hub`].
-//! 3. Capabilities: [`access`], [`broadcast`], [`presence`], [`changes`], and the [`doctor`]; [`tenant`] ties them
+//! 3. Capabilities: [`access`], [`broadcast`], [`presence`], [`changes`], [`typescript`] and the [`doctor`]; [`tenant`] ties them
 //!    together, [`tenants`] knows which there are.
-//! 4. Doors: [`socket`], [`api`], [`gateway`]; and [`app`], which builds everything from a [`config`].
+//! 4. Doors: [`socket`], [`api`], [`gateway`], [`chat`]; and [`app`], which builds everything from a [`config`].
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 #![cfg_attr(
@@ -22,12 +22,14 @@ pub mod app;
 pub mod auth;
 pub mod broadcast;
 pub mod changes;
+pub mod chat;
 pub mod config;
 pub mod doctor;
 pub mod gateway;
 pub mod hub;
 pub mod limits;
 pub mod metrics_names;
+pub mod pages;
 pub mod pgoutput;
 pub mod postgres;
 pub mod presence;
@@ -37,3 +39,4 @@ pub mod replication;
 pub mod socket;
 pub mod tenant;
 pub mod tenants;
+pub mod typescript;

@@ -117,6 +117,14 @@ pub const REPLICATION_GAPS: &str = "dovetail_replication_gaps_total";
 pub const SURFACE_REQUESTS: &str = "dovetail_surface_requests_total";
 /// Seconds until the answer to one of them begins, by service.
 pub const SURFACE_SECONDS: &str = "dovetail_surface_request_seconds";
+/// Push messages that a push service took.
+pub const PUSH_SENT: &str = "dovetail_push_sent_total";
+/// Requests to push services that failed, by reason: `later` (tried again), `refused`, `too_large`.
+pub const PUSH_FAILED: &str = "dovetail_push_failed_total";
+/// Push subscriptions removed because their push service knows them no more.
+pub const PUSH_DROPPED: &str = "dovetail_push_dropped_total";
+/// For how long the oldest notification has been due.
+pub const PUSH_QUEUE_AGE: &str = "dovetail_push_queue_age_seconds";
 
 /// The original's bounds of authorization checks, with some below ten milliseconds, where ours mostly are.
 const CHECK_MS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 50.0, 250.0, 5_000.0, 15_000.0];
@@ -189,5 +197,9 @@ pub const METRICS: &[Metric] = &[
     counter(REPLICATION_RECONNECTS, "Streams started after one was lost"),
     counter(REPLICATION_GAPS, "Times commits may have been missed, by reason"),
     counter(SURFACE_REQUESTS, "Requests to the embedded Supabase surface, by service and kind of status"),
+    counter(PUSH_SENT, "Push messages that a push service took"),
+    counter(PUSH_FAILED, "Requests to push services that failed, by reason"),
+    counter(PUSH_DROPPED, "Push subscriptions removed because their push service knows them no more"),
+    gauge(PUSH_QUEUE_AGE, "Seconds for which the oldest notification that nobody has taken has been due"),
     histogram(SURFACE_SECONDS, SURFACE_BOUNDS, "Seconds until their answer begins, by service"),
 ];

@@ -97,7 +97,8 @@ create table if not exists public.messages (
   in_main_line boolean not null default true,
   created_at timestamptz not null default now(),
   search tsvector generated always as (
-    to_tsvector('simple'::regconfig, content || ' ' || jsonb_path_query_array(attachments, '$[*].name')::text)) stored
+    to_tsvector('simple'::regconfig,
+      content || ' ' || translate(jsonb_path_query_array(attachments, '$[*].name')::text, '._-', '   '))) stored
 );
 select chat.assert_columns('messages', array['id', 'conversation_id', 'sender_id', 'sender_name', 'sender_type', 'content', 'content_type',
   'thread_id', 'reply_to', 'attachments', 'attachment_url', 'attachment_type', 'attachment_name', 'is_read', 'read_at', 'seen_at', 'edited_at',
@@ -152,6 +153,9 @@ create table if not exists public.message_reactions (
 select chat.assert_columns('message_reactions', array['id', 'message_id', 'conversation_id', 'org_id', 'reactor_type', 'reactor_id', 'reactor_name',
   'emoji', 'created_at']);
 create index if not exists message_reactions_conversation on public.message_reactions (conversation_id);
+
+-- So that subscriptions with a filter on the conversation hear of reactions that were removed; under row level security only the id is told.
+alter table public.message_reactions replica identity full;
 
 comment on table public.message_reactions is 'One reaction per person and message (C-104); written by toggle_reaction.';
 

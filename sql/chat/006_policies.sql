@@ -27,7 +27,7 @@ grant select on public.push_subscriptions, public.notification_preferences, publ
 
 drop policy if exists "chat: people one may see" on public.profiles;
 create policy "chat: people one may see" on public.profiles for select to authenticated, chat_guest using (
-  id = (select auth.uid())
+  (id = (select auth.uid()) and (select auth.role()) = 'authenticated')
   or (org_id = (select chat.my_org()) and (kind not in ('client', 'guest') or (select chat.i_am_staff())))
   or id in (select chat.my_contacts()));
 drop policy if exists "chat: oneself" on public.profiles;

@@ -13,8 +13,13 @@ $$;
 comment on function chat.fail(text, text, text) is 'Raises an error from within an expression.';
 
 create or replace function chat.settings() returns public.chat_settings
-language sql stable security definer set search_path = '' as $$
-  select s from public.chat_settings s
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
+declare
+  limits public.chat_settings;
+begin
+  select * into limits from public.chat_settings;
+  return limits;
+end
 $$;
 comment on function chat.settings() is 'The limits that hold.';
 
@@ -51,7 +56,7 @@ begin
     perform chat.fail('23514', 'too many attachments', format('at most %s in one message', settings.max_attachments));
   end if;
   for item in select value from jsonb_array_elements(attachments) loop
-    if jsonb_typeof(item) <> 'object' or not item ? 'name' or not (item ? 'path' or item ? 'url') then
+    if jsonb_typeof(item) <> 'object' or item ->> 'name' is null or coalesce(item ->> 'path', item ->> 'url') is null then
       perform chat.fail('22023', 'an attachment is not described', 'each needs a name and a path in the bucket, or a url');
     end if;
     for key in select k from jsonb_object_keys(item) k loop
@@ -61,6 +66,8 @@ begin
       if key in ('size', 'width', 'height', 'duration') then
         if jsonb_typeof(item -> key) not in ('number', 'null') then
           perform chat.fail('22023', format('%s of an attachment must be a number', key), 'bytes, pixels or seconds');
+        elsif (item ->> key)::numeric < 0 then
+          perform chat.fail('22023', format('%s of an attachment is negative', key), 'bytes, pixels or seconds');
         end if;
       elsif jsonb_typeof(item -> key) not in ('string', 'null') or char_length(item ->> key) > 2000 then
         perform chat.fail('22023', format('%s of an attachment must be text', key), 'of at most 2000 characters');
@@ -92,7 +99,7 @@ comment on function chat.check_attachments(jsonb, uuid, public.chat_settings) is
 
 -- What a client writes: whoever may not is told so before anything is locked, and what only the server knows is taken back.
 create or replace function chat.accept_message() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
 declare
   limits public.chat_settings := chat.settings();
   pair record;
@@ -105,6 +112,15 @@ begin
   end if;
   if new.content_type = 'system' then
     perform chat.fail('42501', 'system messages are written by the server', 'use text, image, file or video');
+  end if;
+  if new.content_type not in ('text', 'image', 'file', 'video') then
+    perform chat.fail('22023', 'there is no such content_type', 'text, image, file or video');
+  end if;
+  if char_length(new.client_id) not between 1 and 200 then
+    perform chat.fail('22023', 'the client_id is empty or too long', 'at most 200 characters, for example a UUID');
+  end if;
+  if jsonb_typeof(new.metadata) <> 'object' then
+    perform chat.fail('22023', 'metadata must be an object', 'for example {"also_in_main": true}');
   end if;
   if char_length(new.content) > limits.max_message_length then
     perform chat.fail('22001', 'the message is too long', format('at most %s characters', limits.max_message_length));
@@ -139,7 +155,7 @@ $$;
 -- Fills in what follows from the rest. The conversation's row stays locked until the end of the transaction: so messages of
 -- one conversation become visible in the order of created_at, and who asks for what came after a message misses none.
 create or replace function chat.complete_message() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
 declare
   conversation record;
   sender record;
@@ -147,7 +163,7 @@ declare
 begin
   select c.last_message_at into conversation from public.conversations c where c.id = new.conversation_id for no key update;
   if not found then
-    perform chat.fail('PT404', 'there is no such conversation', null);
+    perform chat.fail('PT404', 'there is no such conversation', 'only participants write in it');
   end if;
   -- A time of its own is kept: somebody moves messages here from elsewhere.
   if new.created_at is null or new.created_at = now() then
@@ -194,28 +210,34 @@ end
 $$;
 
 create or replace function chat.mentions(content text, conversation uuid, sender uuid) returns uuid[]
-language sql stable security definer set search_path = '' as $$
-  select case when content not like '%@%' then '{}' else coalesce((
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
+begin
+  if content not like '%@%' then
+    return '{}';
+  end if;
+  return coalesce((
     select array_agg(p.user_id order by p.user_id)
     from public.conversation_participants p
     where p.conversation_id = conversation and p.left_at is null and p.user_id is distinct from sender
       and (content ~ '(^|\s)@all($|\W)'
-           or p.user_id::text in (select part[1] from regexp_matches(content, '@\[[^\]]{1,200}\]\(([0-9a-f-]{36})\)', 'g') part))
-  ), '{}') end
+           or p.user_id::text in (select part[1] from regexp_matches(content, '@\[[^\]]{1,200}\]\(([0-9a-f-]{36})\)', 'g') part))), '{}');
+end
 $$;
 comment on function chat.mentions(text, uuid, uuid) is 'Participants that a text names: @[Name](id), or @all.';
 
 create or replace function chat.preview(content text, content_type text, attachment_name text) returns text
-language sql immutable set search_path = '' as $$
-  select case
+language plpgsql immutable set search_path = '' as $$
+begin
+  return case
     when btrim(content) <> '' then left(regexp_replace(regexp_replace(content, '@\[([^\]]{1,200})\]\([0-9a-f-]{36}\)', '@\1', 'g'), '\s+', ' ', 'g'), 100)
     else left(coalesce(case content_type when 'image' then '📷 ' when 'video' then '🎬 ' else '📎 ' end || attachment_name, ''), 100)
-  end
+  end;
+end
 $$;
 comment on function chat.preview(text, text, text) is 'A message in at most 100 characters of one line.';
 
 create or replace function chat.note_message() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
 begin
   update public.conversations c
   set last_message_at = new.created_at,
@@ -245,12 +267,16 @@ declare
 begin
   select m.conversation_id, m.deleted_at, m.content_type into target from public.messages m where m.id = new.message_id;
   if target.conversation_id is null or (auth.uid() is not null and not chat.is_mine(target.conversation_id)) then
-    perform chat.fail('PT404', 'there is no such message', null);
+    perform chat.fail('PT404', 'there is no such message', 'only participants see it');
+  end if;
+  if tg_op = 'INSERT' then
+    -- Whoever deletes the message meanwhile has done so before this, or removes this too.
+    select m.deleted_at into target.deleted_at from public.messages m where m.id = new.message_id for share;
   end if;
   if target.deleted_at is not null or target.content_type = 'system' then
     perform chat.fail('23514', 'nobody can react to this message', 'it was deleted, or written by the server');
   end if;
-  if new.emoji <> all (limits.allowed_emoji) and limits.allowed_emoji <> '{}' then
+  if new.emoji is null or (new.emoji <> all (limits.allowed_emoji) and limits.allowed_emoji <> '{}') then
     perform chat.fail('22023', 'this emoji is not allowed', 'allowed: ' || array_to_string(limits.allowed_emoji, ' '));
   end if;
   if tg_op = 'UPDATE' then

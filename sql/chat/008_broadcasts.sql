@@ -21,7 +21,7 @@ $$;
 
 -- A conversation that has changed is told to each participant on conversations:<user>.
 create or replace function chat.broadcast_conversation() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
 begin
   perform realtime.broadcast_changes('conversations:' || p.user_id, tg_op, tg_op, tg_table_name, tg_table_schema, new, old, tg_level)
   from public.conversation_participants p
@@ -35,14 +35,15 @@ create trigger broadcast_conversation after update on public.conversations for e
 
 -- One's own participation (joined, read elsewhere, muted, removed) is told to oneself; how far one has read, to everybody.
 create or replace function chat.broadcast_participant() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
 declare
   before public.conversation_participants := case when tg_op <> 'INSERT' then old end;
   after public.conversation_participants := case when tg_op <> 'DELETE' then new end;
 begin
   perform realtime.broadcast_changes('conversations:' || coalesce(after.user_id, before.user_id), tg_op, tg_op, tg_table_name, tg_table_schema,
     after, before, tg_level);
-  if tg_op = 'UPDATE' and after.last_read_at is distinct from before.last_read_at then
+  -- What somebody marks as unread is their own affair, and who comes back has not read what was said meanwhile.
+  if tg_op = 'UPDATE' and after.last_read_at > coalesce(before.last_read_at, '-infinity') and before.left_at is null then
     perform realtime.send(
       jsonb_build_object('type', 'read_receipt', 'conversation_id', after.conversation_id, 'user_id', after.user_id,
         'last_read_at', after.last_read_at, 'last_read_message_id', after.last_read_message_id),

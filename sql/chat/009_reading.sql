@@ -3,40 +3,44 @@
 -- Every function keeps its plans (plan_cache_mode): planning these takes longer than running them. Nothing in them is folded into a
 -- plan that belongs to one caller, since what they call is at most stable.
 
--- Messages as clients get them, whoever calls: rows the caller may see.
+-- Messages as clients get them. With the rights of the owner, and membership checked once for all that is looked up around
+-- a message (everything is of the same conversation): under row level security it would be for each of five tables.
 create or replace function chat.describe_messages(ids uuid[])
-returns table (id uuid, created_at timestamptz, message jsonb)
-language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan as $$
+returns table (id uuid, created_at timestamptz, message json)
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
+declare
+  mine uuid[] := array(select chat.my_conversations());
 begin
   return query
-  select m.id, m.created_at, jsonb_build_object(
-    'id', m.id, 'conversation_id', m.conversation_id, 'sender_id', m.sender_id, 'sender_name', m.sender_name, 'sender_type', m.sender_type,
-    'content', m.content, 'content_type', m.content_type, 'thread_id', m.thread_id, 'reply_to', m.reply_to, 'attachments', m.attachments,
-    'attachment_url', m.attachment_url, 'attachment_type', m.attachment_type, 'attachment_name', m.attachment_name,
-    'is_read', m.is_read, 'read_at', m.read_at, 'seen_at', m.seen_at, 'edited_at', m.edited_at, 'deleted_at', m.deleted_at,
-    'mentions', m.mentions, 'client_id', m.client_id, 'metadata', m.metadata, 'in_main_line', m.in_main_line, 'created_at', m.created_at,
-    'reactions', coalesce((
-      select jsonb_agg(jsonb_build_object('id', r.id, 'emoji', r.emoji, 'reactor_id', r.reactor_id, 'reactor_name', r.reactor_name,
-        'reactor_type', r.reactor_type, 'created_at', r.created_at) order by r.created_at, r.id)
-      from public.message_reactions r where r.message_id = m.id), '[]'),
-    'read_by', coalesce((
-      select jsonb_agg(p.user_id order by p.user_id)
-      from public.conversation_participants p
-      where p.conversation_id = m.conversation_id and p.left_at is null and p.user_id is distinct from m.sender_id
-        and p.last_read_at >= m.created_at), '[]'),
-    'quoted', (
-      select jsonb_build_object('id', q.id, 'sender_id', q.sender_id, 'sender_name', q.sender_name, 'content_type', q.content_type,
-        'preview', chat.preview(q.content, q.content_type, q.attachment_name), 'deleted_at', q.deleted_at)
-      from public.messages q where q.id = m.reply_to))
-    || case when m.thread_id is not null then jsonb_build_object('reply_count', 0, 'last_reply', null, 'reply_users', '[]'::jsonb) else (
-      select jsonb_build_object('reply_count', count(*),
-        'last_reply', (array_agg(jsonb_build_object('id', t.id, 'sender_id', t.sender_id, 'sender_name', t.sender_name,
-          'preview', chat.preview(t.content, t.content_type, t.attachment_name), 'created_at', t.created_at) order by t.created_at desc, t.id desc))[1],
-        'reply_users', coalesce(jsonb_agg(distinct t.sender_id) filter (where t.sender_id is not null), '[]'))
-      from public.messages t where t.thread_id = m.id and t.deleted_at is null) end
+  select m.id, m.created_at, row_to_json(described)
   from public.messages m
-  where m.id = any (describe_messages.ids);
+  cross join lateral (
+    select m.id, m.conversation_id, m.sender_id, m.sender_name, m.sender_type, m.content, m.content_type, m.thread_id, m.reply_to,
+      m.attachments, m.attachment_url, m.attachment_type, m.attachment_name, m.is_read, m.read_at, m.seen_at, m.edited_at, m.deleted_at,
+      m.mentions, m.client_id, m.metadata, m.in_main_line, m.created_at,
+      coalesce((
+        select json_agg(json_build_object('id', r.id, 'emoji', r.emoji, 'reactor_id', r.reactor_id, 'reactor_name', r.reactor_name,
+          'reactor_type', r.reactor_type, 'created_at', r.created_at) order by r.created_at, r.id)
+        from public.message_reactions r where r.message_id = m.id), '[]') as reactions,
+      array(
+        select p.user_id
+        from public.conversation_participants p
+        where p.conversation_id = m.conversation_id and p.left_at is null and p.user_id is distinct from m.sender_id
+          and p.last_read_at >= m.created_at
+        order by p.user_id) as read_by,
+      (select json_build_object('id', q.id, 'sender_id', q.sender_id, 'sender_name', q.sender_name, 'content_type', q.content_type,
+          'preview', chat.preview(q.content, q.content_type, q.attachment_name), 'deleted_at', q.deleted_at)
+        from public.messages q where q.id = m.reply_to) as quoted,
+      thread.*
+    from (
+      select count(*) as reply_count,
+        (array_agg(json_build_object('id', t.id, 'sender_id', t.sender_id, 'sender_name', t.sender_name,
+          'preview', chat.preview(t.content, t.content_type, t.attachment_name), 'created_at', t.created_at) order by t.created_at desc, t.id desc))[1] as last_reply,
+        coalesce(array_agg(distinct t.sender_id) filter (where t.sender_id is not null), '{}') as reply_users
+      from public.messages t where t.thread_id = m.id and t.deleted_at is null) thread
+  ) described
+  where m.id = any (describe_messages.ids) and m.conversation_id = any (mine);
 end
 $$;
 comment on function chat.describe_messages(uuid[]) is 'Messages with reactions, receipts, quote and the state of their thread.';
@@ -44,13 +48,13 @@ comment on function chat.describe_messages(uuid[]) is 'Messages with reactions, 
 create or replace function public.get_messages(
   conversation_id uuid, before timestamptz default null, after timestamptz default null, thread_id uuid default null,
   page_size integer default 50, before_id uuid default null, after_id uuid default null)
-returns jsonb
+returns json
 language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan as $$
 declare
   wanted integer := least(greatest(coalesce(page_size, 50), 1), 200);
   ids uuid[];
   more boolean;
-  found_messages jsonb;
+  found_messages json;
 begin
   if not chat.is_mine(get_messages.conversation_id) then
     perform chat.fail('PT404', 'there is no such conversation', 'only participants see it');
@@ -83,18 +87,18 @@ begin
       order by m.created_at desc, m.id desc limit wanted + 1);
   end if;
   more := cardinality(ids) > wanted;
-  select coalesce(jsonb_agg(d.message order by d.created_at, d.id), '[]') into found_messages
+  select coalesce(json_agg(d.message order by d.created_at, d.id), '[]') into found_messages
   from chat.describe_messages(ids[1:wanted]) d;
-  return jsonb_build_object('messages', found_messages, 'has_more', more);
+  return json_build_object('messages', found_messages, 'has_more', more);
 end
 $$;
 comment on function public.get_messages(uuid, timestamptz, timestamptz, uuid, integer, uuid, uuid) is
   'Messages of a conversation, oldest first: the last page_size (at most 200) before a time, or the first after one; with thread_id those of a thread, otherwise the main line. {messages, has_more}. before_id and after_id tell apart messages of one time.';
 
-create or replace function public.get_message(message_id uuid) returns jsonb
-language plpgsql stable set search_path = '' as $$
+create or replace function public.get_message(message_id uuid) returns json
+language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan as $$
 declare
-  found_message jsonb;
+  found_message json;
 begin
   select d.message into found_message from chat.describe_messages(array[message_id]) d;
   if found_message is null then
@@ -132,6 +136,7 @@ declare
   wanted_kind text := case when coalesce(filter, 'all') in ('all', 'unread', 'archived', 'direct', 'group', 'project') then null else rtrim(filter, 's') end;
   pattern text := case when btrim(coalesce(search, '')) <> '' then '%' || replace(replace(replace(btrim(search), '\', '\\'), '%', '\%'), '_', '\_') || '%' end;
 begin
+  filter := coalesce(filter, 'all');
   if char_length(search) > 200 then
     perform chat.fail('22001', 'the search is too long', 'at most 200 characters');
   end if;
@@ -164,18 +169,19 @@ begin
   )
   select l.id, l.type, l.name, l.org_id, l.project_id, l.created_by, l.created_at, l.last_message_at, l.last_message_preview,
     l.last_message_sender_id, l.last_message_sender_name, l.role, coalesce(u.messages, 0), coalesce(u.mentions, 0), l.last_read_at, l.last_read_message_id,
-    l.muted_until, l.notify, l.pinned_at, l.archived_at, o.number, o.people
+    l.muted_until, l.notify, l.pinned_at, l.archived_at, coalesce(o.number, 1), o.people
   from listed l
   left join lateral chat.unread(l.id, me, l.last_read_at) u on l.last_message_at > coalesce(l.last_read_at, '-infinity')
   cross join lateral (
-    select count(*) + 1 as number, coalesce(jsonb_agg(jsonb_build_object(
+    select max(other.number) + 1 as number, coalesce(jsonb_agg(jsonb_build_object(
         'user_id', other.user_id, 'display_name', f.display_name, 'avatar_url', f.avatar_url, 'kind', f.kind, 'role', other.role,
         'online', coalesce(s.is_online and s.last_seen_at > now() - interval '11 minutes', false), 'last_seen_at', s.last_seen_at,
-        'last_read_at', other.last_read_at) order by other.joined_at, other.user_id) filter (where other.place <= 8), '[]') as people
+        'last_read_at', other.last_read_at) order by other.joined_at, other.user_id) filter (where other.user_id is not null), '[]') as people
     from (
-      select q.*, row_number() over (order by q.joined_at, q.user_id) as place
+      select q.user_id, q.role, q.joined_at, q.last_read_at, count(*) over () as number
       from public.conversation_participants q
-      where q.conversation_id = l.id and q.user_id <> me and q.left_at is null) other
+      where q.conversation_id = l.id and q.user_id <> me and q.left_at is null
+      order by q.joined_at, q.user_id limit 8) other
     left join public.profiles f on f.id = other.user_id
     left join public.user_presence s on s.user_id = other.user_id
   ) o

@@ -2,7 +2,7 @@
 create or replace function public.send_message(
   conversation_id uuid, content text default '', content_type text default 'text', attachments jsonb default '[]',
   thread_id uuid default null, reply_to uuid default null, client_id text default null, metadata jsonb default '{}')
-returns jsonb
+returns json
 language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
@@ -10,6 +10,14 @@ declare
   sent uuid;
   sent_to uuid;
 begin
+  if send_message.client_id is not null then
+    -- Before anything is checked: what was sent could perhaps not be sent any more.
+    select m.id, m.conversation_id into sent, sent_to
+    from public.messages m where m.sender_id = me and m.client_id = send_message.client_id;
+    if sent_to = send_message.conversation_id then
+      return public.get_message(sent);
+    end if;
+  end if;
   insert into public.messages as m (conversation_id, sender_id, content, content_type, attachments, thread_id, reply_to, client_id, metadata)
   values (send_message.conversation_id, me, coalesce(send_message.content, ''), coalesce(send_message.content_type, 'text'),
     coalesce(send_message.attachments, '[]'), send_message.thread_id, send_message.reply_to, send_message.client_id,
@@ -30,20 +38,22 @@ $$;
 comment on function public.send_message(uuid, text, text, jsonb, uuid, uuid, text, jsonb) is
   'Sends a message and gives it as get_messages does. Sending again with the same client_id gives the message that is there. content may name participants as @[Name](id) or @all. metadata {"also_in_main": true} shows a reply of a thread in the main line too.';
 
-create or replace function public.edit_message(message_id uuid, content text) returns jsonb
+-- Editing and deleting lock the message and then the conversation, sending the other way round; "no key", since who answers or quotes a
+-- message holds its key, and would wait for who waits for them.
+create or replace function public.edit_message(message_id uuid, content text) returns json
 language plpgsql volatile security definer set search_path = '' as $$
 declare
   limits public.chat_settings := chat.settings();
   target public.messages;
   pair record;
 begin
-  select * into target from public.messages m where m.id = message_id for update;
+  select * into target from public.messages m where m.id = message_id for no key update;
   if target.id is null or not chat.is_mine(target.conversation_id) then
     perform chat.fail('PT404', 'there is no such message', 'only participants see it');
   elsif target.sender_id is distinct from auth.uid() then
-    perform chat.fail('42501', 'only own messages can be edited', null);
+    perform chat.fail('42501', 'only own messages can be edited', 'who sent it may');
   elsif target.deleted_at is not null then
-    perform chat.fail('23514', 'the message was deleted', null);
+    perform chat.fail('23514', 'the message was deleted', 'send another');
   elsif limits.edit_window is not null and target.created_at < now() - limits.edit_window then
     perform chat.fail('23514', 'the message is too old to be edited', format('within %s after sending', limits.edit_window));
   elsif char_length(edit_message.content) > limits.max_message_length then
@@ -66,16 +76,16 @@ end
 $$;
 comment on function public.edit_message(uuid, text) is 'Changes the text of an own message; edited_at says when.';
 
-create or replace function public.delete_message(message_id uuid) returns jsonb
+create or replace function public.delete_message(message_id uuid) returns json
 language plpgsql volatile security definer set search_path = '' as $$
 declare
   target public.messages;
 begin
-  select * into target from public.messages m where m.id = message_id for update;
+  select * into target from public.messages m where m.id = message_id for no key update;
   if target.id is null or not chat.is_mine(target.conversation_id) then
     perform chat.fail('PT404', 'there is no such message', 'only participants see it');
   elsif target.sender_id is distinct from auth.uid() then
-    perform chat.fail('42501', 'only own messages can be deleted', null);
+    perform chat.fail('42501', 'only own messages can be deleted', 'who sent it may');
   end if;
   if target.deleted_at is null then
     update public.messages m

@@ -51,12 +51,14 @@ begin
   if me is null or auth.role() <> 'authenticated' then
     perform chat.fail('42501', 'only users start conversations', 'sign in');
   elsif start_conversation.user_id = me then
-    perform chat.fail('22023', 'a conversation needs somebody else', null);
+    perform chat.fail('22023', 'a conversation needs somebody else', 'give the id of another user');
   elsif start_conversation.user_id is null or not chat.may_see(start_conversation.user_id)
         or not exists (select from public.profiles p where p.id = start_conversation.user_id) then
     perform chat.fail('PT404', 'there is no such user', 'people of the own organisation can be written to');
   elsif not exists (select from public.profiles p where p.id = me) then
     perform chat.fail('42501', 'only people with a profile start conversations', 'insert a row into profiles as the service');
+  elsif char_length(start_conversation.project_id) > 200 then
+    perform chat.fail('22001', 'the project_id is too long', 'at most 200 characters');
   elsif chat.is_blocked(me, start_conversation.user_id) then
     perform chat.fail('42501', 'the conversation cannot be started', 'one of you has blocked the other');
   end if;
@@ -98,9 +100,11 @@ begin
   elsif coalesce(create_group.type, '') not in ('group', 'project') then
     perform chat.fail('22023', 'there is no such type of group', 'group or project');
   elsif coalesce(btrim(create_group.name), '') = '' then
-    perform chat.fail('22023', 'a group needs a name', null);
+    perform chat.fail('22023', 'a group needs a name', '1 to 200 characters');
   elsif char_length(create_group.name) > 200 then
     perform chat.fail('22001', 'the name is too long', 'at most 200 characters');
+  elsif char_length(create_group.project_id) > 200 then
+    perform chat.fail('22001', 'the project_id is too long', 'at most 200 characters');
   elsif cardinality(others) + 1 > limits.max_group_size then
     perform chat.fail('23514', 'the group is too large', format('at most %s participants', limits.max_group_size));
   end if;
@@ -134,9 +138,9 @@ begin
   if found_type = 'direct' then
     perform chat.fail('23514', 'a direct conversation stays as it is', 'make a group instead');
   elsif found_role = 'guest' or auth.role() <> 'authenticated' then
-    perform chat.fail('42501', 'guests do not change conversations', null);
+    perform chat.fail('42501', 'guests do not change conversations', 'a member of it may');
   elsif wanted = 'owner' and found_role <> 'owner' then
-    perform chat.fail('42501', 'only owners may do this', null);
+    perform chat.fail('42501', 'only owners may do this', 'an owner can make others owners: set_participant_role');
   end if;
   return found_role;
 end
@@ -211,7 +215,7 @@ begin
   elsif not exists (
     select from public.conversation_participants p
     where p.conversation_id = remove_participant.conversation_id and p.user_id = remove_participant.user_id and p.left_at is null) then
-    perform chat.fail('PT404', 'there is no such participant', null);
+    perform chat.fail('PT404', 'there is no such participant', 'get_participants gives who takes part');
   end if;
   perform chat.part(remove_participant.conversation_id, remove_participant.user_id);
   perform chat.say(remove_participant.conversation_id,
@@ -238,7 +242,7 @@ declare
 begin
   perform chat.my_role_in_group(rename_conversation.conversation_id);
   if coalesce(btrim(rename_conversation.name), '') = '' then
-    perform chat.fail('22023', 'a group needs a name', null);
+    perform chat.fail('22023', 'a group needs a name', '1 to 200 characters');
   elsif char_length(rename_conversation.name) > 200 then
     perform chat.fail('22001', 'the name is too long', 'at most 200 characters');
   end if;

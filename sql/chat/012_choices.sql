@@ -74,6 +74,8 @@ begin
     perform chat.fail('42501', 'only users are told by push', 'sign in');
   elsif coalesce(register_push.endpoint, '') !~ '^https://[^/@\s]+/' and not (limits.allow_insecure_push and register_push.endpoint ~ '^http://') then
     perform chat.fail('22023', 'the endpoint is no address of a push service', 'give PushSubscription.endpoint, which is https');
+  elsif char_length(register_push.endpoint) > 2000 then
+    perform chat.fail('22001', 'the endpoint is too long', 'at most 2000 characters');
   elsif coalesce(register_push.p256dh, '') !~ '^[A-Za-z0-9_-]{87}=?$' or coalesce(register_push.auth, '') !~ '^[A-Za-z0-9_-]{22}(==)?$' then
     perform chat.fail('22023', 'the keys are not those of a push subscription', 'give getKey("p256dh") and getKey("auth") as base64url');
   elsif (select count(*) from public.push_subscriptions s where s.user_id = auth.uid()) >= 20 then
@@ -122,9 +124,9 @@ begin
   if auth.uid() is null or auth.role() <> 'authenticated' then
     perform chat.fail('42501', 'only users block somebody', 'sign in');
   elsif block_user.user_id = auth.uid() then
-    perform chat.fail('22023', 'nobody blocks themselves', null);
+    perform chat.fail('22023', 'nobody blocks themselves', 'give the id of another user');
   elsif block_user.user_id is null or not chat.may_see(block_user.user_id) then
-    perform chat.fail('PT404', 'there is no such user', null);
+    perform chat.fail('PT404', 'there is no such user', 'people of the own organisation and of conversations can be blocked');
   end if;
   insert into public.user_blocks (user_id, blocked_id) values (auth.uid(), block_user.user_id) on conflict do nothing;
 end

@@ -40,7 +40,7 @@ comment on function chat.snippet(text, text[]) is '[{text, hit}]: about 160 char
 create or replace function public.search_messages(
   query text, conversation_id uuid default null, before timestamptz default null, page_size integer default 20,
   sender_id uuid default null, has text default null, after timestamptz default null)
-returns jsonb
+returns json
 language plpgsql volatile security definer set search_path = '' as $$
 declare
   wanted integer := least(greatest(coalesce(page_size, 20), 1), 100);
@@ -50,7 +50,7 @@ declare
   pattern text;
   places uuid[];
   hits uuid[];
-  results jsonb;
+  results json;
 begin
   if auth.role() = 'chat_guest' then
     perform chat.count_guest('search', limits.guest_searches_per_minute);
@@ -100,14 +100,14 @@ begin
         order by m.created_at desc limit wanted + 1) found
       order by found.created_at desc, found.id desc limit wanted + 1);
   end if;
-  select coalesce(jsonb_agg(d.message || jsonb_build_object(
+  select coalesce(json_agg(d.message::jsonb || jsonb_build_object(
       'conversation_name', c.name, 'conversation_type', c.type,
       'snippet', chat.snippet(d.message ->> 'content', case when pattern is null then regexp_split_to_array(lower(spoken), '[^[:alnum:]]+') else array[spoken] end))
     order by d.created_at desc, d.id desc), '[]')
   into results
   from chat.describe_messages(hits[1:wanted]) d
   join public.conversations c on c.id = (d.message ->> 'conversation_id')::uuid;
-  return jsonb_build_object('results', results, 'has_more', cardinality(hits) > wanted);
+  return json_build_object('results', results, 'has_more', cardinality(hits) > wanted);
 end
 $$;
 comment on function public.search_messages(text, uuid, timestamptz, integer, uuid, text, timestamptz) is

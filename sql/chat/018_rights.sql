@@ -9,7 +9,7 @@ declare
     'unregister_push', 'touch_presence', 'block_user', 'unblock_user', 'report_message', 'create_invite', 'accept_invite', 'revoke_invite'];
   -- What functions that run with the caller's rights, or policies, call.
   helpers constant text[] := array['describe_messages', 'unread', 'preview', 'fail', 'settings', 'my_conversations', 'guest_conversation', 'is_mine',
-    'my_contacts', 'my_org', 'i_am_staff', 'may_see', 'may_read_topic', 'may_write_topic'];
+    'my_contacts', 'my_org', 'i_am_staff', 'may_see', 'may_read_topic', 'may_write_topic', 'is_withdrawn'];
 begin
   for called in
     select p.oid::regprocedure as signature, n.nspname as place, p.proname as name

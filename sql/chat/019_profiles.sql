@@ -19,7 +19,31 @@ begin
   return null;
 end
 $$;
-revoke all on function chat.make_profile() from public;
+
+-- Auth writes app_metadata after it has made the user, and again whenever the service changes it. Only what changed there is taken
+-- over: a profile that the service wrote itself stays as it is.
+create or replace function chat.follow_app_metadata() returns trigger
+language plpgsql security definer set search_path = '' as $$
+declare
+  said_kind text := new.raw_app_meta_data ->> 'kind';
+  said_org text := new.raw_app_meta_data ->> 'org_id';
+begin
+  update public.profiles p
+  set kind = case
+        when said_kind is distinct from old.raw_app_meta_data ->> 'kind' and said_kind in ('trainer', 'client', 'advisor', 'member', 'guest') then said_kind
+        else p.kind
+      end,
+      org_id = case
+        when said_org is not distinct from old.raw_app_meta_data ->> 'org_id' then p.org_id
+        when said_org ~ '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' then said_org::uuid
+      end,
+      updated_at = now()
+  where p.id = new.id;
+  return null;
+end
+$$;
+comment on function chat.follow_app_metadata() is 'Kind and organisation of a profile are what the service says in app_metadata.';
+revoke all on function chat.make_profile(), chat.follow_app_metadata() from public;
 
 do $$
 begin
@@ -28,9 +52,14 @@ begin
   end if;
   drop trigger if exists chat_make_profile on auth.users;
   create trigger chat_make_profile after insert on auth.users for each row execute function chat.make_profile();
+  drop trigger if exists chat_follow_app_metadata on auth.users;
+  create trigger chat_follow_app_metadata after update of raw_app_meta_data on auth.users for each row
+    when (old.raw_app_meta_data ->> 'kind' is distinct from new.raw_app_meta_data ->> 'kind'
+      or old.raw_app_meta_data ->> 'org_id' is distinct from new.raw_app_meta_data ->> 'org_id')
+    execute function chat.follow_app_metadata();
 exception
   when insufficient_privilege then
     insert into pg_temp.dovetail_notes values (
-      'users who sign up get no profile; run as the owner of auth.users: create trigger chat_make_profile after insert on auth.users for each row execute function chat.make_profile()');
+      'users who sign up get no profile; run as the owner of auth.users: create trigger chat_make_profile after insert on auth.users for each row execute function chat.make_profile(); create trigger chat_follow_app_metadata after update of raw_app_meta_data on auth.users for each row execute function chat.follow_app_metadata()');
 end
 $$;

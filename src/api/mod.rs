@@ -23,6 +23,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tower_http::compression::CompressionLayer;
 
+pub use self::envelope::RequestId;
+
 use self::answers::json as json_response;
 use crate::auth::ApiKeys;
 use crate::socket::{self, Doorway};

@@ -1,4 +1,4 @@
-//! Accepts connections and hands them to the router.
+//! Accepts connections and hands their requests to what answers them.
 //!
 //! Our own loop rather than `axum::serve`, because sockets need TCP_NODELAY, header limits, and their plain TCP
 //! stream back after the upgrade.
@@ -9,16 +9,14 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
 use axum::http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
-use tower::ServiceExt as _;
 
+use super::front::Front;
 use crate::gateway::Peer;
 use crate::socket::Permit;
 
@@ -63,7 +61,7 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
 /// Accepts until `stop` resolves.
 pub(super) async fn accept(
     listener: TcpListener,
-    router: Router,
+    front: Front,
     max_connections: usize,
     max_header: usize,
     stop: impl Future<Output = ()>,
@@ -90,7 +88,7 @@ pub(super) async fn accept(
                 tokio::spawn(serve(
                     stream,
                     Peer(peer.ip()),
-                    router.clone(),
+                    front.clone(),
                     max_header,
                     permit,
                 ));
@@ -104,14 +102,11 @@ pub(super) async fn accept(
     }
 }
 
-async fn serve(stream: TcpStream, peer: Peer, router: Router, max_header: usize, permit: Permit) {
+async fn serve(stream: TcpStream, peer: Peer, front: Front, max_header: usize, permit: Permit) {
     // Requests carry the permit, so that a socket keeps it for its whole life.
     let permit = Arc::new(permit);
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Arc::clone(&permit));
-        request.extensions_mut().insert(peer);
-        router.clone().oneshot(request.map(Body::new))
-    });
+    let service =
+        service_fn(move |request: Request<Incoming>| front.answer(request, &permit, peer));
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)

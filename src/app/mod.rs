@@ -2,7 +2,9 @@
 //!
 //! Nothing here waits for the database: sockets are served at once, and what needs Postgres says so until it is there.
 
+mod chat;
 mod drain;
+mod front;
 mod listen;
 mod metering;
 mod requests;
@@ -14,12 +16,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::Router;
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Doors};
+use crate::chat::Chat;
 use crate::config::Config;
+use crate::gateway::{self, Direct};
 use crate::socket::Doorway;
+use front::Front;
 
 /// Serves until `shutdown` resolves, then drains. `ready` is called once with the address bound.
 ///
@@ -43,6 +49,8 @@ pub async fn run(
     let stop = CancellationToken::new();
     let directory = Arc::new(tenants::directory(&config, database, stop.clone())?);
     let draining = CancellationToken::new();
+    let surface = surface::gateway(&config, &directory);
+    let chat = chat::start(&config, &directory, address, &stop);
     let router = api::router(Doors {
         doorway: Arc::new(Doorway {
             directory: Arc::clone(&directory),
@@ -54,9 +62,19 @@ pub async fn run(
         metrics: metrics_handle,
         inspector: config.inspector,
         region: config.region.clone(),
-        surface: surface::router(&config, &directory),
+        surface: [
+            surface.as_ref().map(gateway::router),
+            chat.as_ref().map(Chat::router),
+            chat.as_ref().map(|_| chat::pages(&config)),
+        ]
+        .into_iter()
+        .flatten()
+        .reduce(Router::merge),
     });
-    let router = requests::logged(router, config.quiet_health_checks);
+    let front = Front {
+        router: requests::logged(router, config.quiet_health_checks),
+        direct: surface.as_ref().and_then(Direct::new),
+    };
     tracing::info!(%address, tenant = %config.tenant, "listening");
     ready(address);
     // Before the port is closed: from the signal on no join succeeds (protocol.md §3.18).
@@ -67,13 +85,20 @@ pub async fn run(
     };
     listen::accept(
         listener,
-        router,
+        front,
         config.max_connections,
         config.max_header_length,
         shutdown,
     )
     .await;
-    drain::drain(&directory, config.drain).await;
+    // Before sockets are closed; what its workers have begun they finish meanwhile.
+    let ended = chat.as_ref().map(|chat| chat.stop());
+    let ended = async {
+        if let Some(ended) = ended {
+            ended.await;
+        }
+    };
+    tokio::join!(drain::drain(&directory, config.drain), ended);
     stop.cancel();
     // Gives slots and advisory locks back before the process ends.
     let opened: Vec<_> = directory

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::Router;
-
 use crate::config::{Config, Parts, Secret};
-use crate::gateway::{self, Gateway};
+use crate::gateway::{Gateway, Settings};
 use crate::tenants::Directory;
 
 /// What is served; nothing where nothing is said.
@@ -20,14 +18,14 @@ pub(super) fn password(config: &Config) -> Option<Secret> {
     config.surface.password.clone().or(login)
 }
 
-/// Its routes; none when nothing is to be served, or many databases are.
-pub(super) fn router(config: &Config, directory: &Directory) -> Option<Router> {
+/// None when nothing is to be served, or many databases are.
+pub(super) fn gateway(config: &Config, directory: &Directory) -> Option<Arc<Gateway>> {
     let (parts, surface) = (parts(config), &config.surface);
     let tenant = directory.only()?;
     if !parts.any() {
         return None;
     }
-    let settings = gateway::Settings {
+    let settings = Settings {
         parts,
         connect: config.database.clone()?,
         password: password(config),
@@ -39,5 +37,5 @@ pub(super) fn router(config: &Config, directory: &Directory) -> Option<Router> {
         auth: surface.auth.clone(),
         storage: surface.storage.clone(),
     };
-    Some(gateway::router(&Gateway::new(Arc::clone(tenant), settings)))
+    Some(Gateway::new(Arc::clone(tenant), settings))
 }

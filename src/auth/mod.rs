@@ -16,6 +16,7 @@ mod jwks;
 mod keys;
 mod mint;
 mod signature;
+mod signing;
 #[cfg(test)]
 mod testing;
 mod token;
@@ -27,4 +28,5 @@ pub use error::{ConnectRefusal, TokenError};
 pub use jwks::{Jwks, JwksError};
 pub use keys::Keys;
 pub use mint::mint;
+pub use signing::{SigningKey, SigningKeyError};
 pub use validators::{ClaimValidators, ClaimValidatorsError};

@@ -24,6 +24,11 @@ impl ClaimValidators {
         }
     }
 
+    /// The value that this claim must have, if one is demanded.
+    pub fn expected(&self, name: &str) -> Option<&Value> {
+        self.expected.get(name)
+    }
+
     pub(super) fn check(&self, claims: &Map<String, Value>) -> Result<(), TokenError> {
         let wrong = |(name, value): (&String, &Value)| {
             claims.get(name).is_some_and(|actual| actual != value)

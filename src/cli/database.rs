@@ -51,14 +51,13 @@ pub(super) struct MigrateArgs {
     /// Remove what is ours instead (event triggers, schema dovetail, unused slots) and leave what is the original's
     #[arg(long)]
     remove: bool,
-    /// Bring the messaging system too: conversations, messages, presence and what belongs to them, in schema public
-    #[arg(long, conflicts_with = "remove")]
-    chat: bool,
 }
 
 pub(super) fn migrate(config: Config, args: &MigrateArgs) -> anyhow::Result<()> {
     logging::start(config.log_format, config.log_level, true);
     let surface = config.surface;
+    // The flag --chat is that of the setting: who serves the messaging system wants its tables too.
+    let chat = config.chat.enabled.unwrap_or(false);
     let options = config.database.context("no database is configured")?;
     if args.remove {
         let removed = runtime()?.block_on(async {
@@ -75,11 +74,23 @@ pub(super) fn migrate(config: Config, args: &MigrateArgs) -> anyhow::Result<()> 
     let embedded = embedded.then_some(Embedded {
         password: surface.password,
     });
-    let done = runtime()?.block_on(prepare(&options, embedded, args.chat))?;
+    let done = runtime()?.block_on(prepare(&options, embedded, chat))?;
     for line in &done {
         println!("{line}");
     }
     println!("{} is up to date", options.target());
+    Ok(())
+}
+
+/// Nothing but the types goes to standard output.
+pub(super) fn types(config: Config, schema: &str) -> anyhow::Result<()> {
+    logging::start(config.log_format, config.log_level, true);
+    let options = config.database.context("no database is configured")?;
+    let types = runtime()?.block_on(async {
+        let client = connect(&options, "dovetail_types").await?;
+        anyhow::Ok(dovetail::typescript::types(&client, schema).await?)
+    })?;
+    print!("{types}");
     Ok(())
 }
 

@@ -40,7 +40,7 @@ enum Command {
     #[command(alias = "start")]
     Serve,
     /// Try it out: starts a Postgres of its own, makes keys, and listens on this machine only
-    Dev,
+    Dev(dev::Args),
     /// Bring the database up to date and exit
     Migrate(database::MigrateArgs),
     /// Print a token signed with API_JWT_SECRET, or with the secret of `dovetail dev`
@@ -54,6 +54,12 @@ enum Command {
     Eval {
         #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
         expression: Vec<String>,
+    },
+    /// Print the types of a schema for TypeScript, as `createClient<Database>()` of supabase-js takes them
+    Types {
+        /// The schema
+        #[arg(long, default_value = "public")]
+        schema: String,
     },
     /// Print every setting with its default, as a file of environment variables
     Settings,
@@ -127,11 +133,11 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         // The image's entry point runs without arguments and without a database it must say so,
         // not start one that is lost with the container.
         None if flags.names_a_database() || dev::in_image() => Command::Serve,
-        None => Command::Dev,
+        None => Command::Dev(dev::Args::default()),
     };
     match command {
         Command::Serve => serve::run(config(&flags, Purpose::Serve)?)?,
-        Command::Dev => dev::run(&flags)?,
+        Command::Dev(args) => dev::run(&flags, &args)?,
         Command::Doctor(args) => {
             let config = config(&flags, Purpose::Database)?;
             return match args.question()? {
@@ -145,6 +151,9 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
             database::migrate(config(&flags, Purpose::Database)?, &args)?;
         }
         Command::Token(args) => return token::run(&args, &flags),
+        Command::Types { schema } => {
+            database::types(config(&flags, Purpose::Database)?, &schema)?;
+        }
         Command::Settings => print!("{}", env_example()),
     }
     Ok(())

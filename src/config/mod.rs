@@ -17,6 +17,7 @@ use crate::postgres::ConnectOptions;
 pub use crate::postgres::IpVersion;
 
 mod address;
+mod chat;
 mod database;
 mod keys;
 mod problems;
@@ -26,6 +27,7 @@ mod settings;
 mod surface;
 mod tenants;
 
+pub use chat::ChatConfig;
 pub use problems::{Problem, Problems};
 pub use read::{Purpose, environment};
 pub use reader::NotUnicode;
@@ -141,6 +143,8 @@ pub struct Config {
 
     /// The embedded Supabase surface.
     pub surface: Surface,
+    /// The messaging system.
+    pub chat: ChatConfig,
 
     /// What is logged, from `LOG_LEVEL`. Default `info`.
     pub log_level: tracing::level_filters::LevelFilter,

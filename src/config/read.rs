@@ -7,7 +7,7 @@ use tracing::level_filters::LevelFilter;
 use super::address::listen;
 use super::reader::{NotUnicode, Reader};
 use super::{
-    Config, Deletes, Janitor, Limits, LogFormat, OldRecord, PresenceExcess, Problems, Source,
+    Config, Deletes, Janitor, Limits, LogFormat, OldRecord, PresenceExcess, Problems, Source, chat,
     database, keys, surface, tenants,
 };
 use crate::auth::{ClaimValidators, Jwks};
@@ -152,6 +152,7 @@ pub(super) fn read(reader: &mut Reader<'_>, purpose: Purpose, now: i64) -> Confi
             run_after: reader.millis("JANITOR_RUN_AFTER_IN_MS", 0),
         },
         surface: surface::read(reader),
+        chat: chat::read(reader),
         log_level: reader.choice("LOG_LEVEL", LEVELS, LevelFilter::INFO),
         log_format: reader.choice(
             "LOG_FORMAT",
@@ -174,6 +175,7 @@ pub(super) fn read(reader: &mut Reader<'_>, purpose: Purpose, now: i64) -> Confi
     let own_keys = config.tenants.source == Source::Database && !config.tenants.seed_self_host;
     if purpose == Purpose::Serve && !own_keys {
         keys::check(reader, &config, now);
+        chat::check(reader, &config, now);
     }
     config.warnings = std::mem::take(&mut reader.warnings);
     config

@@ -31,6 +31,7 @@ pub enum Group {
     Changes,
     Housekeeping,
     Surface,
+    Chat,
     Logging,
     Development,
 }
@@ -62,6 +63,7 @@ impl Group {
             Self::Changes => "Postgres Changes",
             Self::Housekeeping => "Housekeeping",
             Self::Surface => "Embedded Supabase surface",
+            Self::Chat => "Messaging system",
             Self::Logging => "Logging",
             Self::Development => "Development",
         }
@@ -125,8 +127,8 @@ const fn hidden(group: Group, name: &'static str, shape: Shape, help: &'static s
 }
 
 use Group::{
-    Changes, Database, Development, Housekeeping, Keys, Listening, Logging, Presence, Sockets,
-    Surface, Tenant, Tenants,
+    Changes, Chat, Database, Development, Housekeeping, Keys, Listening, Logging, Presence,
+    Sockets, Surface, Tenant, Tenants,
 };
 use Shape::{Bool, Json, Millis, Number, Path, Seconds, Text};
 
@@ -238,6 +240,15 @@ pub const SETTINGS: &[Setting] = &[
     plain(Surface, "FILE_SIZE_LIMIT", Number, "52428800", "Largest object in bytes where its bucket says nothing"),
     plain(Surface, "TUS_URL_EXPIRY_MS", Millis, "3600000", "How long an unfinished resumable upload is kept"),
     plain(Surface, "IMAGE_MAX_PIXELS", Number, "50000000", "Most pixels of an image that is rendered"),
+
+    plain(Chat, "CHAT", Bool, "", "true: /chat/v1 is served and its workers run, the default of dev; false, the default of serve. dovetail migrate --chat brings the tables: conversations, messages, presence and what belongs to them, in schema public"),
+    hidden(Chat, "CHAT_JWT_KEY", Json, "Private JWK (EC P-256 or Ed25519) that signs tokens of guests where there is no API_JWT_SECRET; its public half must be in API_JWT_JWKS"),
+    plain(Chat, "CHAT_GUEST_RATE_LIMIT", Number, "300", "Requests for tokens of guests of one address in five minutes; behind a proxy all guests have its address"),
+    plain(Chat, "STORAGE_URL", Text, "", "Address of the Storage API with its path, for thumbnails of attachments; this server when not set and it serves storage. SERVICE_KEY is used there, or a token signed here"),
+    plain(Chat, "CHAT_THUMBNAIL_WORKERS", Number, "2", "Images that are made smaller at the same time, each of which may need several hundred megabytes (IMAGE_MAX_PIXELS); 0: none ever"),
+    hidden(Chat, "VAPID_PRIVATE_KEY", Text, "Private key that signs push notifications, 32 bytes as base64url; without one nothing is pushed. dev makes one"),
+    plain(Chat, "VAPID_SUBJECT", Text, "", "Whom push services may ask about them: mailto: and an address, or the https address of a site"),
+    plain(Chat, "PUSH_PRIVATE_ENDPOINTS", Bool, "false", "true: push endpoints may be http and at private addresses; for tests on one machine only"),
 
     plain(Logging, "LOG_LEVEL", Text, "info", "debug, info, warning, error or off"),
     plain(Logging, "LOG_FORMAT", Text, "pretty", "pretty: HH:MM:SS.mmm [level] message; json: one object a line"),

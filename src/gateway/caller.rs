@@ -118,16 +118,51 @@ fn token(headers: &HeaderMap, uri: &Uri) -> Option<String> {
 
 /// Values that are no text are left out. Of a header that is there several times the values are joined, as HTTP has it.
 fn headers_json(headers: &HeaderMap) -> String {
-    let mut map = serde_json::Map::new();
+    let mut json = String::with_capacity(512);
     for name in headers.keys() {
-        let values: Vec<&str> = headers
-            .get_all(name)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .collect();
-        map.insert(name.as_str().to_owned(), values.join(", ").into());
+        json.push(if json.is_empty() { '{' } else { ',' });
+        quote(&mut json, name.as_str());
+        json.push_str(":\"");
+        let values = headers.get_all(name).iter();
+        for (place, value) in values.filter_map(|value| value.to_str().ok()).enumerate() {
+            if place > 0 {
+                json.push_str(", ");
+            }
+            escape(&mut json, value);
+        }
+        json.push('"');
     }
-    serde_json::Value::Object(map).to_string()
+    json.push_str(if json.is_empty() { "{}" } else { "}" });
+    json
+}
+
+fn quote(json: &mut String, text: &str) {
+    json.push('"');
+    escape(json, text);
+    json.push('"');
+}
+
+/// The inside of a JSON string of what a header may be as text: visible ASCII, blanks and tabs.
+fn escape(json: &mut String, text: &str) {
+    let mut rest = text;
+    while let Some((plain, letter, after)) = special(rest) {
+        json.push_str(plain);
+        json.push_str(match letter {
+            '"' => "\\\"",
+            '\t' => "\\t",
+            _ => "\\\\",
+        });
+        rest = after;
+    }
+    json.push_str(rest);
+}
+
+/// The first letter that cannot stand as it is, with what is before and after it.
+fn special(text: &str) -> Option<(&str, char, &str)> {
+    let at = text.find(['"', '\\', '\t'])?;
+    let (plain, rest) = text.split_at_checked(at)?;
+    let mut letters = rest.chars();
+    Some((plain, letters.next()?, letters.as_str()))
 }
 
 fn cookies_json(headers: &HeaderMap) -> String {
@@ -142,4 +177,31 @@ fn cookies_json(headers: &HeaderMap) -> String {
         }
     }
     serde_json::Value::Object(map).to_string()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn headers_are_an_object_of_names_and_texts() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(headers_json(&headers), "{}");
+        for (name, value) in [
+            ("host", "localhost"),
+            ("x-odd", "a\"b\\c\td\\"),
+            ("accept", "text/html"),
+            ("accept", "*/*"),
+            ("empty", ""),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        headers.append("bytes", HeaderValue::from_bytes(b"\xff").unwrap());
+        let read: Value = serde_json::from_str(&headers_json(&headers)).unwrap();
+        let wanted = json!({"host": "localhost", "x-odd": "a\"b\\c\td\\", "accept": "text/html, */*", "empty": "", "bytes": ""});
+        assert_eq!(read, wanted);
+    }
 }

@@ -1,15 +1,20 @@
-//! What every request to the surface passes: CORS as the stack's gateway has it, and counting.
+//! What every request to the surface passes: CORS as the stack's gateway has it, and counting. `/rest/v1` passes the
+//! same in [`super::direct`].
 //!
 //! Any origin may ask: who may see what is decided by the token, which no browser sends by itself. The headers that a
 //! page may read are those of PostgREST, Auth and resumable uploads together.
 
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderName, Method};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
+use futures_util::FutureExt as _;
+use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::unread;
@@ -47,8 +52,12 @@ const EXPOSED: [&str; 24] = [
 ];
 
 /// The router with everything that stands before it.
-pub(super) fn guarded(router: Router) -> Router {
-    let cors = CorsLayer::new()
+pub(crate) fn guarded(router: Router) -> Router {
+    router.layer(from_fn(unread::drained)).layer(cors())
+}
+
+fn cors() -> CorsLayer {
+    CorsLayer::new()
         .allow_origin(AllowOrigin::any())
         .allow_methods([
             Method::GET,
@@ -61,25 +70,57 @@ pub(super) fn guarded(router: Router) -> Router {
         ])
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(EXPOSED.map(HeaderName::from_static))
-        .max_age(PREFLIGHT);
-    router.layer(from_fn(unread::drained)).layer(cors)
+        .max_age(PREFLIGHT)
+}
+
+/// What CORS adds to every answer but those to preflights; the same whoever asks.
+pub(super) struct Shown(HeaderMap);
+
+impl Shown {
+    pub(super) fn new() -> Self {
+        let nothing =
+            service_fn(|_: Request| async { Ok::<Response, Infallible>(Response::default()) });
+        let answered = cors().layer(nothing).oneshot(Request::new(Body::empty()));
+        Self(match answered.now_or_never() {
+            Some(Ok(answer)) => answer.into_parts().0.headers,
+            Some(Err(never)) => match never {},
+            // Neither CORS nor the service waits for anything.
+            None => HeaderMap::new(),
+        })
+    }
+
+    pub(super) fn add(&self, headers: &mut HeaderMap) {
+        for (name, value) in &self.0 {
+            if name == header::VARY {
+                // It may be there, and have several values.
+                headers.append(name, value.clone());
+            } else {
+                headers.insert(name, value.clone());
+            }
+        }
+    }
 }
 
 /// Counts the requests to one service, and how long they take until their answer begins.
-pub(super) fn counted(service: &'static str, router: Router) -> Router {
+pub(crate) fn counted(service: &'static str, router: Router) -> Router {
     router.layer(from_fn(move |request: Request, next: Next| async move {
         let begun = Instant::now();
         let answer: Response = next.run(request).await;
-        let status = match answer.status().as_u16() {
-            100..=199 => "1xx",
-            200..=299 => "2xx",
-            300..=399 => "3xx",
-            400..=499 => "4xx",
-            _ => "5xx",
-        };
-        metrics::counter!(SURFACE_REQUESTS, "service" => service, "status" => status).increment(1);
-        metrics::histogram!(SURFACE_SECONDS, "service" => service)
-            .record(begun.elapsed().as_secs_f64());
+        count(service, answer.status(), begun);
         answer
     }))
+}
+
+/// Counts one request.
+pub(super) fn count(service: &'static str, status: StatusCode, begun: Instant) {
+    let status = match status.as_u16() {
+        100..=199 => "1xx",
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        _ => "5xx",
+    };
+    metrics::counter!(SURFACE_REQUESTS, "service" => service, "status" => status).increment(1);
+    metrics::histogram!(SURFACE_SECONDS, "service" => service)
+        .record(begun.elapsed().as_secs_f64());
 }

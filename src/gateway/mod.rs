@@ -9,6 +9,7 @@
 mod auth;
 mod caller;
 mod database;
+mod direct;
 mod edge;
 mod rest;
 mod settings;
@@ -24,7 +25,10 @@ use tokio::sync::watch;
 
 use crate::tenant::Tenant;
 use database::Database;
+pub use direct::Direct;
+pub(crate) use edge::{counted, guarded};
 pub use settings::{Parts, Settings};
+pub(crate) use storage::image;
 pub use storage::sweep_older as sweep_storage;
 
 /// The address at the other end of a request's connection, among its extensions. That of a proxy, where there is one.
@@ -76,15 +80,10 @@ async fn follow(mut word: watch::Receiver<u64>, gateway: Weak<Gateway>) {
     }
 }
 
-/// The routes of the parts that are served.
+/// The routes of the parts that are served, but for what [`Direct`] takes.
 pub fn router(gateway: &Arc<Gateway>) -> Router {
     let parts = gateway.settings.parts;
     let mut router = Router::new();
-    if parts.rest {
-        let rest = edge::counted("rest", rest::router(gateway));
-        // As a service, so that `/rest/v1/` is a path of it too.
-        router = router.nest_service("/rest/v1", rest);
-    }
     if parts.auth {
         let auth = edge::counted("auth", auth::router(gateway));
         router = router.nest("/auth/v1", auth);
@@ -94,9 +93,15 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
         router = router.nest("/storage/v1", storage);
     }
     // Broadcasts over HTTP are sent by pages of other origins too, and no gateway answers for them here.
-    for path in ["/broadcast", "/broadcast/{topic}/events/{event}"] {
-        let path = format!("/realtime/v1/api{path}");
-        router = router.route(&path, options(|| async {}));
+    let mut preflights = vec![
+        "/realtime/v1/api/broadcast",
+        "/realtime/v1/api/broadcast/{topic}/events/{event}",
+    ];
+    if parts.rest {
+        preflights.extend([direct::PREFIX, "/rest/v1/", "/rest/v1/{*below}"]);
+    }
+    for path in preflights {
+        router = router.route(path, options(|| async {}));
     }
     edge::guarded(router)
 }

@@ -22,11 +22,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Before the services.
 pub(super) async fn drained(request: Request, next: Next) -> Response {
-    let request = match request.body().is_end_stream() {
-        true => request,
-        false => request.map(|body| Body::new(Watched(Some(body)))),
-    };
-    next.run(request).await
+    next.run(request.map(watched)).await
+}
+
+/// A body that is read to its end when it is dropped before.
+pub(super) fn watched(body: Body) -> Body {
+    match body.is_end_stream() {
+        true => body,
+        false => Body::new(Watched(Some(body))),
+    }
 }
 
 /// A body while somebody reads it; none when it has ended.

@@ -2,10 +2,12 @@
 //!
 //! Pure counters: a [`Meter`] is told what happened and when a tick is over, and knows its average. [`Meters`] are
 //! those of one tenant. Nothing here reads a clock or closes anything; whoever acts on a limit asks
-//! [`Meter::exceeded`], which is one atomic load.
+//! [`Meter::exceeded`], which is one atomic load. An [`AddressLimiter`] refuses by itself.
 
+mod address;
 mod meter;
 
+pub use address::AddressLimiter;
 pub use meter::Meter;
 
 use std::sync::Arc;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tokio_postgres::AsyncMessage;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 
@@ -200,6 +201,20 @@ pub async fn connect_driven(
     application_name: &str,
     settings: &[(&str, &str)],
 ) -> Result<(tokio_postgres::Client, JoinHandle<()>), Error> {
+    connect_heard(options, application_name, settings, |_| {}).await
+}
+
+/// As [`connect_driven`]; what is told by `NOTIFY` on the channels that the session listens to is given to `hear`, which
+/// must not wait.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn connect_heard(
+    options: &ConnectOptions,
+    application_name: &str,
+    settings: &[(&str, &str)],
+    hear: impl Fn(tokio_postgres::Notification) + Send + 'static,
+) -> Result<(tokio_postgres::Client, JoinHandle<()>), Error> {
     let mut config = tokio_postgres::Config::new();
     config
         .port(options.port)
@@ -222,7 +237,7 @@ pub async fn connect_driven(
     let work = async {
         place(&mut config, options).await?;
         if options.tls == TlsMode::Disable || options.is_unix() {
-            open(&config, tokio_postgres::NoTls).await
+            open(&config, tokio_postgres::NoTls, hear).await
         } else {
             let tls =
                 tls::connector(options.tls, options.tls_ca_file.as_deref()).map_err(|reason| {
@@ -231,7 +246,7 @@ pub async fn connect_driven(
                         reason,
                     }
                 })?;
-            open(&config, tls).await
+            open(&config, tls, hear).await
         }
         .map_err(|source| refused(options, source))
     };
@@ -266,15 +281,27 @@ async fn place(config: &mut tokio_postgres::Config, options: &ConnectOptions) ->
 async fn open<T>(
     config: &tokio_postgres::Config,
     tls: T,
+    hear: impl Fn(tokio_postgres::Notification) + Send + 'static,
 ) -> Result<(tokio_postgres::Client, JoinHandle<()>), tokio_postgres::Error>
 where
     T: tokio_postgres::tls::MakeTlsConnect<tokio_postgres::Socket>,
     T::Stream: Send + 'static,
 {
-    let (client, connection) = config.connect(tls).await?;
+    let (client, mut connection) = config.connect(tls).await?;
     let driver = tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "database connection ended");
+        loop {
+            match std::future::poll_fn(|context| connection.poll_message(context)).await {
+                Some(Ok(AsyncMessage::Notification(notification))) => hear(notification),
+                Some(Ok(AsyncMessage::Notice(notice))) => {
+                    tracing::info!("{}: {}", notice.severity(), notice.message());
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "database connection ended");
+                    return;
+                }
+                None => return,
+            }
         }
     });
     Ok((client, driver))

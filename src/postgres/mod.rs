@@ -15,7 +15,7 @@ mod tls;
 mod url;
 
 pub use connect::{
-    ConnectOptions, Error, RENDERING, TlsMode, connect, connect_driven, connect_with,
+    ConnectOptions, Error, RENDERING, TlsMode, connect, connect_driven, connect_heard, connect_with,
 };
 pub(crate) use quote::literal;
 pub use resolve::IpVersion;

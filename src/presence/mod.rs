@@ -3,6 +3,7 @@
 //! Owns the presence of every topic of one tenant and publishes each difference through the hub, in the order the
 //! changes happened: the lock of a topic's state is held while its difference is queued, never across an await.
 
+pub mod people;
 pub mod state;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 
 use crate::hub::{Event, Hub, Kind, TopicKey};
+use people::People;
 use state::{Diff, Owner, Payload, State};
 
 /// The presence of one tenant on this node.
@@ -23,6 +25,8 @@ pub struct Presence {
     topics: DashMap<TopicKey, Arc<Mutex<State>>, ahash::RandomState>,
     grace: Duration,
     refs: Refs,
+    /// Who is there, by their tokens.
+    pub people: People,
 }
 
 /// How a channel ended.
@@ -53,6 +57,7 @@ impl Presence {
             topics: DashMap::default(),
             grace,
             refs: Refs::new(),
+            people: People::default(),
         })
     }
 
@@ -122,6 +127,9 @@ impl Presence {
                 payload: json.as_bytes(),
             };
             self.hub.publish(topic, event, None);
+            if People::counts(topic) {
+                self.people.note(&diff.came, &diff.went);
+            }
         }
         let empty = state.is_empty();
         drop(state);

@@ -80,6 +80,9 @@ fn push_json(out: &mut String, text: &str) {
 pub struct Diff {
     joins: Vec<(Arc<str>, Arc<Meta>)>,
     leaves: Vec<(Arc<str>, Arc<Meta>)>,
+    /// `sub`s of the entries that joined and left, where their tokens had one. Not for clients.
+    pub(super) came: Vec<Arc<str>>,
+    pub(super) went: Vec<Arc<str>>,
 }
 
 impl Diff {
@@ -128,6 +131,8 @@ pub type Owner = u64;
 struct Entry {
     owner: Owner,
     meta: Arc<Meta>,
+    /// `sub` of the token it was tracked with.
+    sub: Option<Arc<str>>,
     /// Set while the owner is gone and may come back: who it was (`sub` of its token).
     held: Option<Option<Arc<str>>>,
 }
@@ -200,6 +205,9 @@ impl State {
                     phx_ref_prev: Some(entry.meta.phx_ref.clone()),
                 });
                 let old = std::mem::replace(&mut entry.meta, Arc::clone(&meta));
+                let was = std::mem::replace(&mut entry.sub, sub.cloned());
+                diff.came.extend(sub.cloned());
+                diff.went.extend(was);
                 diff.joins.push((Arc::clone(key), meta));
                 diff.leaves.push((Arc::clone(key), old));
             }
@@ -212,8 +220,10 @@ impl State {
                 entries.push(Entry {
                     owner,
                     meta: Arc::clone(&meta),
+                    sub: sub.cloned(),
                     held: None,
                 });
+                diff.came.extend(sub.cloned());
                 diff.joins.push((Arc::clone(key), meta));
             }
         }
@@ -254,13 +264,15 @@ impl State {
             return None;
         }
         let entries = self.keys.get_mut(&key)?;
-        entries.retain(|entry| !gone(entry));
+        let left = entries.extract_if(.., |entry| gone(entry));
+        let went = left.filter_map(|entry| entry.sub).collect();
         if entries.is_empty() {
             self.keys.remove(&key);
         }
         Some(Diff {
-            joins: Vec::new(),
             leaves,
+            went,
+            ..Diff::default()
         })
     }
 }

@@ -52,6 +52,11 @@ begin
   perform public.litter();
   raise exception 'after all that';
 end $$;
+create function public.litter_and_orphan() returns void language plpgsql as $$
+begin
+  insert into public.children values (1, 99);
+  perform public.litter();
+end $$;
 create function public.fail() returns void language plpgsql as $$ begin raise exception 'no'; end $$;
 create function public.sleep_long() returns void language sql as $$ select pg_sleep(30) $$;
 create function public.die() returns void language sql security definer as $$ select pg_terminate_backend(pg_backend_pid()) $$;
@@ -118,12 +123,16 @@ async fn assert_clean(surface: &Surface, after: &str) -> Value {
 async fn what_a_function_leaves_in_its_session_is_gone_for_the_next_request() {
     let (surface, _sql) = ground(&[]).await;
     let first = assert_clean(&surface, "nothing").await;
-    for function in ["litter", "litter_and_fail"] {
+    // The last fails at its commit, with which the rest of the cleaning up is sent.
+    for (function, expected) in [
+        ("litter", 204),
+        ("litter_and_fail", 400),
+        ("litter_and_orphan", 409),
+    ] {
         let path = format!("/rest/v1/rpc/{function}");
         let answer = surface
             .ask_json("POST", &path, &token::user("litterer"), &json!({}))
             .await;
-        let expected = if function == "litter" { 204 } else { 400 };
         assert_eq!(answer.status, expected, "{}", answer.text());
         let found = assert_clean(&surface, function).await;
         assert_eq!(found["pid"], first["pid"], "the same connection");

@@ -10,6 +10,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use dovetail::auth::mint;
+use dovetail::chat::push::VapidKey;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
@@ -85,9 +86,32 @@ pub(super) fn random() -> anyhow::Result<String> {
     Ok(BASE64_URL_SAFE_NO_PAD.encode(secret))
 }
 
-/// Under another name first, so that a crash leaves no half of a file.
+/// The private key of push messages kept in `folder`, made and written there (mode 0600) when there is none yet: with another
+/// one every browser would have to subscribe again.
+pub(super) fn vapid(folder: &Path) -> anyhow::Result<String> {
+    let path = folder.join("vapid.key");
+    match std::fs::read_to_string(&path) {
+        Ok(text) if VapidKey::read(text.trim()).is_some() => return Ok(text.trim().to_owned()),
+        Ok(_) => anyhow::bail!(
+            "{} is damaged; remove it and a new key is made",
+            path.display()
+        ),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => {
+            return Err(error).with_context(|| format!("could not read {}", path.display()));
+        }
+    }
+    let key = VapidKey::generate().context("the system has no random numbers to make keys from")?;
+    write_file(&path, &key).context("could not keep the key of push messages")?;
+    Ok(key)
+}
+
 fn write(folder: &Path, keys: &DevKeys) -> anyhow::Result<()> {
-    let path = path(folder);
+    write_file(&path(folder), &serde_json::to_string_pretty(keys)?)
+}
+
+/// Under another name first, so that a crash leaves no half of a file.
+fn write_file(path: &Path, text: &str) -> anyhow::Result<()> {
     let draft = path.with_extension("new");
     let _ = std::fs::remove_file(&draft);
     let mut file = OpenOptions::new()
@@ -95,9 +119,9 @@ fn write(folder: &Path, keys: &DevKeys) -> anyhow::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(&draft)?;
-    file.write_all(serde_json::to_string_pretty(keys)?.as_bytes())?;
+    file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    std::fs::rename(&draft, &path)?;
+    std::fs::rename(&draft, path)?;
     Ok(())
 }
 
@@ -130,6 +154,19 @@ mod tests {
             load_or_create(other.path()).unwrap().jwt_secret,
             keys.jwt_secret
         );
+    }
+
+    #[test]
+    fn the_key_of_push_messages_is_made_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = vapid(folder.path()).unwrap();
+        assert_eq!(vapid(folder.path()).unwrap(), key);
+        let path = folder.path().join("vapid.key");
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        std::fs::write(path, "no key").unwrap();
+        let error = vapid(folder.path()).err().unwrap();
+        assert!(error.to_string().contains("is damaged; remove it"));
     }
 
     #[test]

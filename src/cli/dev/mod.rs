@@ -34,7 +34,15 @@ pub(super) fn in_image() -> bool {
     std::env::var_os("DOVETAIL_IN_CONTAINER").is_some_and(|value| !value.is_empty())
 }
 
-pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
+/// Of `dev`.
+#[derive(clap::Args, Default)]
+pub(super) struct Args {
+    /// Fill the chat with three organisations, twelve people and their conversations; once
+    #[arg(long)]
+    demo: bool,
+}
+
+pub(super) fn run(flags: &Flags, args: &Args) -> Result<(), Failure> {
     refuse(flags)?;
     let mut config = super::config(flags, Purpose::Any)?;
     if !flags.is_given("LOG_LEVEL") {
@@ -54,11 +62,13 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
         .metrics_jwt_secret
         .get_or_insert_with(|| Secret::new(&keys.jwt_secret));
     surface(&mut config, flags, &folder)?;
+    chat(&mut config, &folder, args)?;
+    config.anon_key = Some(Secret::new(&keys.anon_key));
     let options = Options {
         bin_dir: flags.text("PG_BIN_DIR").map(PathBuf::from),
         ..Options::default()
     };
-    runtime()?.block_on(serve(config, &keys, &folder, options))?;
+    runtime()?.block_on(serve(config, &keys, &folder, options, args))?;
     Ok(())
 }
 
@@ -75,6 +85,18 @@ fn surface(config: &mut Config, flags: &Flags, folder: &Path) -> anyhow::Result<
     }
     // Nobody else needs to know it, and the database is this program's own.
     surface.password = Some(Secret::new(keys::random()?));
+    Ok(())
+}
+
+/// The messaging system runs unless said otherwise, with a key for push messages that is kept.
+fn chat(config: &mut Config, folder: &Path, args: &Args) -> anyhow::Result<()> {
+    let chat = &mut config.chat;
+    chat.demo = args.demo;
+    if *chat.enabled.get_or_insert(true) && chat.vapid_private_key.is_none() {
+        chat.vapid_private_key = Some(Secret::new(keys::vapid(folder)?));
+        chat.vapid_subject
+            .get_or_insert_with(|| "mailto:dev@example.com".to_owned());
+    }
     Ok(())
 }
 
@@ -130,6 +152,7 @@ async fn serve(
     keys: &DevKeys,
     folder: &Path,
     options: Options,
+    args: &Args,
 ) -> anyhow::Result<()> {
     let mut stop = Stop::listen()?;
     let data = folder.join("postgres");
@@ -139,7 +162,7 @@ async fn serve(
     };
     config.database = Some(embedded.connect_options());
     let prepared = tokio::select! {
-        prepared = prepare(&embedded, &config, folder) => prepared.map(|()| true),
+        prepared = prepare(&embedded, &config, folder, args) => prepared.map(|()| true),
         () = stop.requested() => Ok(false),
     };
     let served = match prepared {
@@ -170,9 +193,15 @@ async fn run_app(
 }
 
 /// All SQL, and once in the life of the folder the sample table: a table that was dropped stays so.
-async fn prepare(embedded: &Embedded, config: &Config, folder: &Path) -> anyhow::Result<()> {
+async fn prepare(
+    embedded: &Embedded,
+    config: &Config,
+    folder: &Path,
+    args: &Args,
+) -> anyhow::Result<()> {
     let options = embedded.connect_options();
     let surface = config.surface.parts.is_some_and(|parts| parts.any());
+    let chat = surface && config.chat.enabled.unwrap_or_default();
     let needed = surface.then(|| tenant::Embedded {
         password: config.surface.password.clone(),
     });
@@ -181,8 +210,19 @@ async fn prepare(embedded: &Embedded, config: &Config, folder: &Path) -> anyhow:
         let client = connect(&options, "dovetail_dev").await?;
         client.batch_execute(FORGET_PASSWORDS).await?;
     }
-    for line in database::prepare(&options, needed, surface).await? {
+    for line in database::prepare(&options, needed, chat).await? {
         tracing::debug!("{line}");
+    }
+    if args.demo {
+        anyhow::ensure!(
+            chat,
+            "--demo needs the chat and the embedded surface: unset CHAT and SURFACE"
+        );
+        connect(&options, "dovetail_dev")
+            .await?
+            .batch_execute(include_str!("demo.sql"))
+            .await
+            .context("could not make the demo")?;
     }
     let mark = folder.join("sample-made");
     if mark.exists() {

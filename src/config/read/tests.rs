@@ -37,6 +37,39 @@ fn key(secret: &str, claims: serde_json::Value) -> String {
 }
 
 #[test]
+fn push_messages_need_a_key_and_somebody_to_ask() {
+    const KEY: &str = "yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw";
+    let config = serve(&[]);
+    assert!(config.chat.enabled.is_none() && config.chat.vapid_private_key.is_none());
+    assert!(!config.chat.push_private_endpoints);
+    assert!(crate::chat::push::vapid_public_key(&config.chat).is_none());
+    let config = serve(&[
+        ("VAPID_PRIVATE_KEY", KEY),
+        ("VAPID_SUBJECT", "mailto:ann@example.com"),
+    ]);
+    let public = crate::chat::push::vapid_public_key(&config.chat);
+    // The pair of RFC 8291, appendix A.
+    assert_eq!(
+        public.as_deref(),
+        Some(
+            "BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8"
+        )
+    );
+    let problems = wrong(&[("VAPID_PRIVATE_KEY", KEY)]);
+    assert_eq!(
+        problems.first().map(|problem| problem.0),
+        Some("VAPID_SUBJECT")
+    );
+    let problems = wrong(&[
+        ("VAPID_PRIVATE_KEY", "secret-but-short"),
+        ("VAPID_SUBJECT", "ann@example.com"),
+    ]);
+    let names: Vec<&str> = problems.iter().map(|problem| problem.0).collect();
+    assert_eq!(names, ["VAPID_PRIVATE_KEY", "VAPID_SUBJECT"]);
+    assert!(!problems.iter().any(|problem| problem.1.contains("short")));
+}
+
+#[test]
 fn defaults_are_the_documented_ones() {
     let config = read_with(Purpose::Any, &[]).unwrap();
     let listen: Vec<String> = config.listen.iter().map(ToString::to_string).collect();

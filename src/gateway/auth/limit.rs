@@ -1,20 +1,6 @@
-//! How often one address may ask for what costs or can be guessed at: sign-ups, sign-ins, refreshes, changes of a user.
-//!
-//! Each kind has its own allowance, refilled evenly over five minutes. What is remembered is one moment per address and
-//! kind, for a bounded number of them; who was heard of longest ago is forgotten first. The address is that of the
-//! connection: headers that name another one can be written by anybody. Of IPv6 the network counts, not the host.
+//! What is limited for each address.
 
-use std::net::IpAddr;
-use std::time::{Duration, Instant};
-
-use ahash::RandomState;
-use lru::LruCache;
-use parking_lot::Mutex;
-
-/// The time over which an allowance is meant.
-const WINDOW: Duration = Duration::from_secs(300);
-/// Addresses and kinds that are remembered: less than a megabyte.
-const REMEMBERED: usize = 8192;
+use crate::limits::AddressLimiter;
 
 /// What is counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,95 +15,5 @@ pub(super) enum Kind {
     User,
 }
 
-/// See the module.
-pub(super) struct Limiter {
-    /// One request's share of the window.
-    step: Duration,
-    /// When the allowance would be whole again.
-    whole: Mutex<LruCache<(Kind, IpAddr), Instant, RandomState>>,
-}
-
-impl Limiter {
-    /// So many requests in five minutes.
-    pub(super) fn new(allowance: u32) -> Self {
-        Self {
-            step: WINDOW / allowance.max(1),
-            // Not with a capacity: that would be taken from memory at once.
-            whole: Mutex::new(LruCache::unbounded_with_hasher(RandomState::new())),
-        }
-    }
-
-    /// Takes one from the allowance; otherwise says in how many seconds there is one again.
-    pub(super) fn take(&self, kind: Kind, address: IpAddr, now: Instant) -> Result<(), u64> {
-        let key = (kind, network(address));
-        let mut whole = self.whole.lock();
-        let before = whole.get(&key).copied().unwrap_or(now).max(now);
-        let after = before + self.step;
-        let over = after.saturating_duration_since(now + WINDOW);
-        if !over.is_zero() {
-            return Err(over.as_secs() + 1);
-        }
-        whole.put(key, after);
-        while whole.len() > REMEMBERED {
-            whole.pop_lru();
-        }
-        Ok(())
-    }
-}
-
-/// Somebody with IPv6 has at least 2^64 addresses.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let mut octets = address.octets();
-            octets.iter_mut().skip(8).for_each(|octet| *octet = 0);
-            IpAddr::from(octets)
-        }
-        address => address,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn address(last: u8) -> IpAddr {
-        IpAddr::from([192, 0, 2, last])
-    }
-
-    #[test]
-    fn an_allowance_is_used_up_and_refilled_evenly() {
-        let limiter = Limiter::new(3);
-        let now = Instant::now();
-        for _ in 0..3 {
-            assert_eq!(limiter.take(Kind::Token, address(1), now), Ok(()));
-        }
-        let wait = limiter.take(Kind::Token, address(1), now).unwrap_err();
-        assert!((100..=101).contains(&wait), "{wait}");
-        // Others, and other kinds, are not concerned; nor does a refusal cost anything.
-        assert_eq!(limiter.take(Kind::Token, address(2), now), Ok(()));
-        assert_eq!(limiter.take(Kind::SignUp, address(1), now), Ok(()));
-        let later = now + Duration::from_secs(100);
-        assert_eq!(limiter.take(Kind::Token, address(1), later), Ok(()));
-        assert!(limiter.take(Kind::Token, address(1), later).is_err());
-    }
-
-    #[test]
-    fn a_network_of_ipv6_is_one_address() {
-        let of = |text: &str| network(text.parse().unwrap());
-        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
-        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
-        assert_eq!(of("::ffff:192.0.2.1"), address(1));
-    }
-
-    #[test]
-    fn what_is_remembered_is_bounded() {
-        let limiter = Limiter::new(1);
-        let now = Instant::now();
-        for number in 0..20_000_u32 {
-            let address = IpAddr::from(number.to_be_bytes());
-            assert_eq!(limiter.take(Kind::Token, address, now), Ok(()));
-        }
-        assert_eq!(limiter.whole.lock().len(), REMEMBERED);
-    }
-}
+/// Counts by address and kind.
+pub(super) type Limiter = AddressLimiter<Kind>;

@@ -3,7 +3,7 @@
 use deadpool::managed::Object;
 use tokio_postgres::{Row, Statement};
 
-use super::link::{Link, Links, Scene};
+use super::link::{End, Link, Links, Scene};
 use super::{Error, Params};
 
 /// See the module. Dropped before it was given back (an error, a client that went away), it is cleaned on a task of its
@@ -43,14 +43,14 @@ impl Lease {
                     return Ok(rows);
                 }
             }
-            self.link().end("rollback").await?;
+            self.link().end(End::Rollback).await?;
         }
         self.link().begin(scene).await?;
         let statement = self.link().statement(role, sql).await?;
         // Values are parameters, so the text has none.
         tracing::debug!(?sql, "statement");
         let rows = self.run(&statement, params).await?;
-        self.end("commit").await?;
+        self.end(End::Commit).await?;
         Ok(rows)
     }
 
@@ -76,9 +76,9 @@ impl Lease {
         Ok(self.link().client.query(statement, params).await?)
     }
 
-    /// Ends the transaction by this word and gives the connection back.
-    pub(super) async fn end(self, word: &str) -> Result<(), Error> {
-        self.link().end(word).await?;
+    /// Ends the transaction and gives the connection back; after an error it is cleaned first, as when it is dropped.
+    pub(super) async fn end(self, end: End) -> Result<(), Error> {
+        self.link().end(end).await?;
         self.give_back();
         Ok(())
     }
@@ -97,7 +97,7 @@ impl Drop for Lease {
             return;
         }
         tokio::spawn(async move {
-            if link.end("rollback").await.is_err() {
+            if link.end(End::Rollback).await.is_err() {
                 drop(Object::take(link));
             }
         });

@@ -22,18 +22,49 @@ const STATEMENTS: NonZeroUsize = match NonZeroUsize::new(256) {
     None => NonZeroUsize::MIN,
 };
 
-/// Sets everything a statement may read about the caller, for the transaction only.
+/// Sets everything a statement may read about the caller, for the transaction only; and that no plan of a statement is
+/// kept. This one and [`UNLOCK`], which are the same for everybody and call nothing but volatile functions of Postgres
+/// itself, have a plan that is kept: they run outside of that setting.
 const SET_SCENE: &str = "select pg_catalog.set_config('role', $1, true), \
     pg_catalog.set_config('request.jwt.claims', $2, true), pg_catalog.set_config('request.method', $3, true), \
     pg_catalog.set_config('request.path', $4, true), pg_catalog.set_config('request.headers', $5, true), \
-    pg_catalog.set_config('request.cookies', $6, true), pg_catalog.set_config('search_path', $7, true)";
+    pg_catalog.set_config('request.cookies', $6, true), pg_catalog.set_config('search_path', $7, true), \
+    pg_catalog.set_config('plan_cache_mode', 'force_custom_plan', true)";
 
 /// Takes back whatever a function may have done to the session. Not `DISCARD ALL`: it would also forget the prepared
 /// statements. What was given at the start of the session stays.
 ///
 /// That the role is taken back matters most: were a transaction not to begin, what follows it runs as the login, which
 /// has no rights.
-const RESET: &str = "reset role; reset all; discard temp; discard sequences; close all; unlisten *";
+///
+/// In one text with the word that ends the transaction, because Postgres answers each text with a write of its own. Where
+/// that word fails the rest of the text is not run, so whoever ends a transaction and is told of an error ends it again.
+macro_rules! and_reset {
+    ($word:literal) => {
+        concat!(
+            $word,
+            "; reset role; reset all; discard temp; discard sequences; close all; unlisten *"
+        )
+    };
+}
+
+/// How a transaction ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum End {
+    /// Rolls back what failed.
+    Commit,
+    Rollback,
+}
+
+impl End {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Commit => and_reset!("commit"),
+            Self::Rollback => and_reset!("rollback"),
+        }
+    }
+}
+
 /// The rest of it, prepared because it would have to be planned each time.
 const UNLOCK: &str = "select pg_catalog.pg_advisory_unlock_all()";
 
@@ -66,7 +97,8 @@ impl Manager for Links {
         let settings = [
             ("statement_timeout", self.statement_timeout.as_str()),
             ("idle_in_transaction_session_timeout", "60s"),
-            ("plan_cache_mode", "force_custom_plan"),
+            // The scene sets it to `force_custom_plan`.
+            ("plan_cache_mode", "force_generic_plan"),
         ];
         let (client, driver) = connect_driven(&self.login, "dovetail_surface", &settings).await?;
         Ok(Link {
@@ -76,7 +108,8 @@ impl Manager for Links {
             current: Arc::clone(&self.generation),
             statements: Mutex::new(Kept {
                 generation: 0,
-                list: LruCache::new(STATEMENTS),
+                hasher: ahash::RandomState::new(),
+                list: LruCache::with_hasher(STATEMENTS, ahash::RandomState::new()),
             }),
         })
     }
@@ -138,8 +171,33 @@ pub(super) struct Link {
 /// Prepared statements of one generation of the schema.
 struct Kept {
     generation: u64,
-    /// By role and text.
-    list: LruCache<(String, String), Statement>,
+    hasher: ahash::RandomState,
+    /// By the hash of role and text, so that asking copies neither.
+    list: LruCache<u64, Prepared, ahash::RandomState>,
+}
+
+struct Prepared {
+    role: String,
+    sql: String,
+    statement: Statement,
+}
+
+impl Kept {
+    fn get(&mut self, role: &str, sql: &str) -> Option<Statement> {
+        let found = self.list.get(&self.hasher.hash_one((role, sql)))?;
+        // Another pair may have the same hash.
+        (found.role == role && found.sql == sql).then(|| found.statement.clone())
+    }
+
+    fn put(&mut self, role: &str, sql: &str, statement: Statement) {
+        let prepared = Prepared {
+            role: role.to_owned(),
+            sql: sql.to_owned(),
+            statement,
+        };
+        let hash = self.hasher.hash_one((role, sql));
+        self.list.put(hash, prepared);
+    }
 }
 
 impl Drop for Link {
@@ -175,7 +233,7 @@ impl Link {
             self.client.batch_execute(scene.begin),
             self.set(&own.set_scene, scene),
             self.client.query(statement, params),
-            self.end("commit"),
+            self.end(End::Commit),
         );
         begun?;
         set?;
@@ -184,19 +242,21 @@ impl Link {
         Ok(rows)
     }
 
-    /// Ends a transaction by this word and takes back what it left in the session. Whether the first failed is said
-    /// inside, what else fails makes the connection unfit for anybody.
-    pub(super) async fn end(&self, word: &str) -> Result<(), Error> {
+    /// Ends a transaction and takes back what it left in the session.
+    ///
+    /// # Errors
+    /// The session is not clean: a commit that fails (a deferred constraint) leaves it as it is. After a rollback that
+    /// fails the connection is unfit for anybody.
+    pub(super) async fn end(&self, end: End) -> Result<(), Error> {
         let own = self.own().await?;
-        let (ended, reset, unlocked) = tokio::join!(
+        let (ended, unlocked) = tokio::join!(
             biased;
-            self.client.batch_execute(word),
-            self.client.batch_execute(RESET),
+            self.client.batch_execute(end.text()),
             self.client.query(&own.unlock, &[]),
         );
-        reset?;
+        ended?;
         unlocked?;
-        Ok(ended?)
+        Ok(())
     }
 
     async fn own(&self) -> Result<&Own, Error> {
@@ -233,7 +293,7 @@ impl Link {
             kept.generation = current;
             self.client.clear_type_cache();
         }
-        kept.list.get(&(role.to_owned(), sql.to_owned())).cloned()
+        kept.get(role, sql)
     }
 
     /// The statement, prepared now if it is not; in a transaction under that role.
@@ -246,8 +306,7 @@ impl Link {
         let mut kept = self.statements.lock();
         // What changed while it was prepared may have changed it.
         if kept.generation == before {
-            let key = (role.to_owned(), sql.to_owned());
-            kept.list.put(key, statement.clone());
+            kept.put(role, sql, statement.clone());
         }
         drop(kept);
         Ok(statement)

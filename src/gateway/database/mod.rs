@@ -26,7 +26,7 @@ use super::caller::{Caller, Facts};
 use crate::postgres::ConnectOptions;
 pub(super) use error::Error;
 use lease::Lease;
-use link::{Links, Scene};
+use link::{End, Links, Scene};
 pub(super) use text::Text;
 
 /// How long a request waits for a free connection.
@@ -141,7 +141,8 @@ impl Database {
         let timeouts = Timeouts {
             wait: Some(WAIT),
             create: Some(WAIT),
-            recycle: Some(WAIT),
+            // It asks nothing of the database.
+            recycle: None,
         };
         Ok(Lease::new(self.pool.timeout_get(&timeouts).await?))
     }
@@ -179,12 +180,12 @@ impl Transaction {
     /// # Errors
     /// [`Error`]; nothing has been changed then.
     pub(super) async fn commit(self) -> Result<(), Error> {
-        self.lease.end("commit").await
+        self.lease.end(End::Commit).await
     }
 
     /// Undoes it and waits until that is done. Dropping it does the same without waiting.
     pub(super) async fn rollback(self) -> Result<(), Error> {
-        self.lease.end("rollback").await
+        self.lease.end(End::Rollback).await
     }
 }
 

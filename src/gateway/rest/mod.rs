@@ -20,10 +20,8 @@ mod serve;
 mod sql;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 
 use super::database::{Database, quoted_path};
@@ -61,16 +59,9 @@ impl Rest {
     }
 }
 
-/// Its routes, without the prefix.
-pub(super) fn router(gateway: &Arc<Gateway>) -> Router {
-    // Also `/rest/v1/`, which no route below a prefix is.
-    Router::new()
-        .fallback(handle)
-        .with_state(Arc::clone(gateway))
-}
-
-async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
-    match serve::answer(&gateway, request).await {
+/// The answer to a request whose path is without the prefix.
+pub(super) async fn answer(gateway: &Gateway, request: Request) -> Response {
+    match serve::answer(gateway, request).await {
         Ok(response) => response,
         Err(rejection) => rejection.into_response(),
     }

@@ -17,7 +17,7 @@ mod content;
 mod disposition;
 mod download;
 mod error;
-mod image;
+pub(crate) mod image;
 mod incoming;
 mod kinds;
 mod list;

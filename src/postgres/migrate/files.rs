@@ -94,6 +94,17 @@ const CHAT_IS_WHOLE: &str = "
        and c.relname in ('conversations', 'conversation_participants', 'messages', 'profiles', 'chat_settings')) = 5
     and exists (select from pg_catalog.pg_roles where rolname = 'chat_guest')";
 
+/// Storage may come after the messaging system.
+const ATTACHMENTS_HOLD: &str = "
+    exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+            where n.nspname = 'chat' and c.relname = 'thumbnail_jobs')
+    and ((select count(*) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+          where n.nspname = 'storage' and c.relname in ('buckets', 'objects')) < 2
+         or exists (select from pg_catalog.pg_policy p join pg_catalog.pg_class c on c.oid = p.polrelid
+                    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+                    where n.nspname = 'storage' and c.relname = 'objects'
+                      and p.polname = 'chat: attachments of one''s conversations'))";
+
 pub(super) const CHAT: &[File] = &[
     file!(1, "chat/001_ground.sql", Always, CHAT_IS_WHOLE),
     file!(2, "chat/002_settings.sql", Always, CHAT_IS_WHOLE),
@@ -108,6 +119,10 @@ pub(super) const CHAT: &[File] = &[
     file!(11, "chat/011_membership.sql", Always, CHAT_IS_WHOLE),
     file!(12, "chat/012_choices.sql", Always, CHAT_IS_WHOLE),
     file!(13, "chat/013_search.sql", Always, CHAT_IS_WHOLE),
+    file!(14, "chat/014_guests.sql", Always, CHAT_IS_WHOLE),
+    file!(16, "chat/016_attachments.sql", Always, ATTACHMENTS_HOLD),
+    file!(15, "chat/015_notifications.sql", Always, CHAT_IS_WHOLE),
+    file!(17, "chat/017_presence.sql", Always, CHAT_IS_WHOLE),
     file!(18, "chat/018_rights.sql", Always, CHAT_IS_WHOLE),
     file!(19, "chat/019_profiles.sql", Always, CHAT_IS_WHOLE),
     file!(20, "chat/020_publication.sql", Always, CHAT_IS_WHOLE),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use dovetail::postgres::migrate::{Set, migrate};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -29,6 +30,16 @@ impl Surface {
     /// The same with additions to the environment.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
         let database = Cluster::shared().await.prepared().await;
+        Self::over(database, settings).await
+    }
+
+    /// The same with the messaging system in the database.
+    pub async fn with_chat(settings: &[(&str, &str)]) -> Self {
+        let database = Cluster::shared().await.prepared().await;
+        let client = database.connect().await;
+        for set in [Set::Embedded, Set::Chat] {
+            migrate(&client, set).await.expect("the schema");
+        }
         Self::over(database, settings).await
     }
 

@@ -15,51 +15,54 @@ use image::codecs::png::PngEncoder;
 use image::codecs::webp::WebPEncoder;
 use image::metadata::Orientation;
 use image::{
-    DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits,
+    DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageError, ImageFormat,
+    ImageReader, Limits,
 };
 
-pub(super) use plan::Resize;
+pub(crate) use plan::Resize;
 use plan::plan;
 
 /// Longest edge that is asked for with success.
-pub(super) const LONGEST_EDGE: u32 = 2000;
+pub(crate) const LONGEST_EDGE: u32 = 2000;
 
 /// Quality where none is asked for.
-pub(super) const QUALITY: u8 = 80;
+pub(crate) const QUALITY: u8 = 80;
 
 /// What it is written as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Output {
+pub(crate) enum Output {
     /// As it came; a GIF becomes a PNG of its first frame.
     #[default]
     Origin,
     /// WebP, without loss.
     Webp,
+    /// JPEG, or PNG where something shows through: what every client can show, and small.
+    Still,
 }
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Wanted {
-    pub(super) width: Option<u32>,
-    pub(super) height: Option<u32>,
-    pub(super) resize: Resize,
+pub(crate) struct Wanted {
+    pub(crate) width: Option<u32>,
+    pub(crate) height: Option<u32>,
+    pub(crate) resize: Resize,
     /// Of JPEG, 1 to 100.
-    pub(super) quality: u8,
-    pub(super) output: Output,
+    pub(crate) quality: u8,
+    pub(crate) output: Output,
     /// Most pixels of the source.
-    pub(super) max_pixels: u64,
+    pub(crate) max_pixels: u64,
 }
 
 /// An image that was made.
 #[derive(Debug)]
-pub(super) struct Rendered {
-    pub(super) bytes: Vec<u8>,
-    pub(super) mime: &'static str,
+pub(crate) struct Rendered {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) mime: &'static str,
 }
 
 /// Why there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// Not an image, broken, or of a kind that is not read here (SVG, AVIF, HEIC).
     #[error("the source image is invalid or unsupported for rendering")]
     Unsupported,
@@ -68,8 +71,22 @@ pub(super) enum Refusal {
     TooLarge,
 }
 
-/// The image as wanted.
-pub(super) fn render(source: &[u8], wanted: &Wanted) -> Result<Rendered, Refusal> {
+/// Format, width and height in pixels as it is shown: what the header says of an image that may be decoded.
+pub(crate) fn measure(source: &[u8], max_pixels: u64) -> Result<(ImageFormat, u32, u32), Refusal> {
+    let (mut decoder, format) = opened(source, max_pixels)?;
+    let (width, height) = decoder.dimensions();
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    Ok(match is_sideways(orientation) {
+        true => (format, height, width),
+        false => (format, width, height),
+    })
+}
+
+/// A decoder with limits, which has read the header only.
+fn opened(
+    source: &[u8],
+    max_pixels: u64,
+) -> Result<(impl ImageDecoder + '_, ImageFormat), Refusal> {
     let reader = ImageReader::new(Cursor::new(source))
         .with_guessed_format()
         .map_err(|_| Refusal::Unsupported)?;
@@ -80,20 +97,24 @@ pub(super) fn render(source: &[u8], wanted: &Wanted) -> Result<Rendered, Refusal
     ) {
         return Err(Refusal::Unsupported);
     }
-    let mut decoder = reader.into_decoder().map_err(|_| Refusal::Unsupported)?;
+    let mut decoder = reader.into_decoder().map_err(|error| match error {
+        ImageError::Limits(_) => Refusal::TooLarge,
+        _ => Refusal::Unsupported,
+    })?;
     let (width, height) = decoder.dimensions();
-    if u64::from(width).saturating_mul(u64::from(height)) > wanted.max_pixels {
+    if u64::from(width).saturating_mul(u64::from(height)) > max_pixels {
         return Err(Refusal::TooLarge);
     }
     let mut limits = Limits::default();
     // Sixteen bits and four channels, and what a decoder needs beside them.
-    limits.max_alloc = Some(
-        wanted
-            .max_pixels
-            .saturating_mul(10)
-            .saturating_add(16 << 20),
-    );
+    limits.max_alloc = Some(max_pixels.saturating_mul(10).saturating_add(16 << 20));
     decoder.set_limits(limits).map_err(|_| Refusal::TooLarge)?;
+    Ok((decoder, format))
+}
+
+/// The image as wanted.
+pub(crate) fn render(source: &[u8], wanted: &Wanted) -> Result<Rendered, Refusal> {
+    let (mut decoder, format) = opened(source, wanted.max_pixels)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let decoded = DynamicImage::from_decoder(decoder).map_err(|_| Refusal::Unsupported)?;
     let mut image = resized(decoded, wanted, is_sideways(orientation))?;
@@ -101,10 +122,23 @@ pub(super) fn render(source: &[u8], wanted: &Wanted) -> Result<Rendered, Refusal
     image.apply_orientation(orientation);
     let format = match (wanted.output, format) {
         (Output::Webp, _) => ImageFormat::WebP,
+        (Output::Still, _) if shows_through(&image) => ImageFormat::Png,
+        (Output::Still, _) => {
+            image = DynamicImage::ImageRgb8(image.into_rgb8());
+            ImageFormat::Jpeg
+        }
         (Output::Origin, ImageFormat::Gif) => ImageFormat::Png,
         (Output::Origin, format) => format,
     };
     encoded(&image, format, wanted.quality)
+}
+
+fn shows_through(image: &DynamicImage) -> bool {
+    let pixels = image
+        .as_rgba8()
+        .into_iter()
+        .flat_map(|image| image.pixels());
+    pixels.into_iter().any(|pixel| pixel.0.last() != Some(&255))
 }
 
 fn is_sideways(orientation: Orientation) -> bool {

@@ -2,7 +2,7 @@
 
 /// How an image is brought to the wanted size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::gateway::storage) enum Resize {
+pub(crate) enum Resize {
     /// Fills it; what stands out is cut off on both sides.
     #[default]
     Cover,
