@@ -25,7 +25,7 @@ describe('two people', () => {
     await page.click('button[type=submit]')
     const row = page.locator('.dt-conversation').filter({ hasText: 'Ben' })
     await row.filter({ hasText: 'Hello from the list' }).waitFor()
-    assert.match(await row.getAttribute('aria-label'), /^Ben\..*1 unread message\. Last message from Ben: Hello from the list$/)
+    assert.match(await row.locator('.dt-hidden').textContent(), /^Ben\..*1 unread message\. Last message from Ben: Hello from the list$/)
     await until('the title counts', async () => (await page.title()) === '(1) Messages' || page.title())
     await row.click()
     await bubble(page, 'Hello from the list').waitFor()
