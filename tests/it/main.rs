@@ -26,6 +26,7 @@ mod chat_guest;
 mod chat_guest_clients;
 mod chat_guest_leaks;
 mod chat_guest_support;
+mod chat_pages;
 mod chat_presence;
 mod chat_push;
 mod chat_push_sql;
