@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -17,7 +18,9 @@ use crate::clients::{ARGUMENTS, folder, node_modules, run};
 use crate::support::token;
 
 /// Files of the folder, each of which a test below names.
-const FILES: [&str; 6] = ["access", "files", "hostile", "live", "offline", "places"];
+const FILES: [&str; 7] = [
+    "access", "files", "hostile", "live", "offline", "places", "scroll",
+];
 
 fn clients() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
@@ -105,6 +108,11 @@ async fn one_conversation_shows_in_several_places() {
 }
 
 #[tokio::test]
+async fn what_somebody_reads_does_not_move() {
+    passes("scroll").await;
+}
+
+#[tokio::test]
 async fn what_people_write_stays_text_and_limits_hold() {
     passes("hostile").await;
 }
@@ -138,22 +146,18 @@ async fn nothing_is_lost_offline_or_over_a_restart_of_the_server() {
             assert_eq!(order, expected.as_bytes());
             let server = &mut served.lock().await.surface.server;
             match expected {
-                "stop\n" => kill(server.pid()).await,
-                _ => server.restart().await,
+                "stop\n" => {
+                    // Without a farewell, as a crash would.
+                    server.end(Signal::KILL).await;
+                }
+                _ => {
+                    server.spawn();
+                    server.ready().await;
+                }
             }
             stream.write_all(b"done\n").await.expect("the answer");
         }
     });
     run("offline", &mut node).await;
     orders.await.expect("both orders were given");
-}
-
-/// Without a farewell, as a crash would.
-async fn kill(pid: u32) {
-    let status = Command::new("kill")
-        .args(["-KILL", &pid.to_string()])
-        .status()
-        .await
-        .expect("kill");
-    assert!(status.success(), "process {pid} was there");
 }

@@ -1,6 +1,6 @@
 // The messages of a conversation or of a thread.
 import { outgoingOf, timelineKey, timelineOf, type Message } from '@dovetail/chat'
-import { useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
+import { useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent, type PointerEvent, type ReactNode } from 'react'
 import { Virtualizer } from 'virtua'
 import { useChat, useChatState } from '../context.tsx'
 import { rowsOf, type Row } from '../hooks/rows.ts'
@@ -181,7 +181,8 @@ export function MessageList(props: Props) {
       {timeline.status === 'error' && <Failed onRetry={() => void chat.history.latest(conversationId, threadId)} />}
       {(timeline.status === 'loading' || timeline.status === 'idle') && rows.length === 0 && <Skeleton />}
       {timeline.status === 'ready' && rows.length === 0 && blank}
-      <div className="dt-scroll" ref={scroll} onScroll={() => { onScroll(); lookForUnread() }} role="log" aria-live="off" aria-label={t('messageList')} onKeyDown={onKey} data-status={timeline.status}>
+      <div className="dt-scroll" ref={scroll} onScroll={() => { onScroll(); lookForUnread() }} role="log" aria-live="off" aria-label={t('messageList')} onKeyDown={onKey} data-status={timeline.status}
+        onPointerDown={(event) => { if (event.pointerType === 'touch' && !menuOpen && (event.target as HTMLElement).closest<HTMLElement>('[data-key]')?.dataset.key !== active) setActive(null) }}>
         <div className="dt-filler">{children}</div>
         <Virtualizer key={key} ref={virtual} scrollRef={scroll} shift={shift} data={rows}
           keepMounted={focused ? [rows.findIndex((row) => row.key === focused)].filter((i) => i >= 0) : undefined}>
@@ -189,8 +190,8 @@ export function MessageList(props: Props) {
             <div key={row.key} className={`dt-item dt-item-${row.kind}`} {...(row.kind === 'bubble' ? {
               'data-key': row.key, role: 'article', 'aria-label': labelOf(row), tabIndex: row.key === focusable ? 0 : -1,
               onFocus: () => { setActive(row.key); setFocused(row.key) },
-              onMouseEnter: () => { if (!menuOpen) setActive(row.key) },
-              onMouseLeave: () => { if (!menuOpen) setActive(null) },
+              onPointerEnter: (event: PointerEvent) => { if (!menuOpen && event.pointerType === 'mouse') setActive(row.key) },
+              onPointerLeave: (event: PointerEvent) => { if (!menuOpen && event.pointerType === 'mouse') setActive(null) },
               onTouchStart: () => { press = setTimeout(() => { setActive(row.key); navigator.vibrate?.(10) }, 450) },
               onTouchEnd: () => clearTimeout(press),
               onTouchMove: () => clearTimeout(press),

@@ -95,9 +95,10 @@ export function useScrolling(rows: Row[], fresh: boolean, startAtEnd: boolean, o
     }
     if (!changed || !last) return
     const oldLast = known.bubbles[known.bubbles.length - 1]
-    const from = oldLast ? bubbles.lastIndexOf(oldLast) : -1
+    // From the end backwards: what is new is little, what is known may be much.
+    const from = rows.findLastIndex((row) => row.key === oldLast)
     if (from < 0) return
-    const added = rows.filter((row) => row.kind === 'bubble' && bubbles.indexOf(row.key) > from)
+    const added = rows.slice(from + 1)
     const own = added.some((row) => row.kind === 'bubble' && row.own && row.item.kind === 'outgoing')
     if (own || stuck.current) toEnd()
     else setMissed((n) => n + added.filter((row) => row.kind === 'bubble' && !row.own).length)
