@@ -24,6 +24,7 @@ mod chat_attachments_support;
 mod chat_guest;
 mod chat_guest_clients;
 mod chat_guest_leaks;
+mod chat_guest_revoked;
 mod chat_guest_support;
 mod chat_types;
 mod clients;
