@@ -19,7 +19,7 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Doors};
-use crate::chat::Chat;
+use crate::chat::Workers;
 use crate::config::Config;
 use crate::socket::Doorway;
 
@@ -44,7 +44,7 @@ pub async fn run(
 
     let stop = CancellationToken::new();
     let directory = Arc::new(tenants::directory(&config, database, stop.clone())?);
-    let chat = chat::start(&config, &directory);
+    let workers = chat::workers(&config, &directory);
     let draining = CancellationToken::new();
     let router = api::router(Doors {
         doorway: Arc::new(Doorway {
@@ -77,7 +77,7 @@ pub async fn run(
     )
     .await;
     // Before sockets are closed; what its workers have begun they finish meanwhile.
-    let ended = chat.map(Chat::stop);
+    let ended = workers.map(Workers::stop);
     let ended = async {
         if let Some(ended) = ended {
             ended.await;
