@@ -669,6 +669,7 @@ export type Database = {
           search?: string | null
           before?: string | null
           page_size?: number | null
+          before_id?: string | null
         }
         Returns: ({
           id: string | null
