@@ -83,6 +83,11 @@ describe('places', () => {
     assert.match(await side.locator('.dt-hit').textContent(), /The needle <b>is<\/b> here/)
     await side.locator('.dt-hit').click()
     await page.locator('.dt-highlight').filter({ hasText: 'The needle' }).waitFor()
+    // From the list, in all conversations.
+    await page.getByTestId('list-search').fill('elsewhere')
+    await page.getByRole('button', { name: 'Search messages for “elsewhere”' }).click()
+    await page.locator('.dt-hit').filter({ hasText: 'Searched' }).click()
+    await page.locator('.dt-highlight').filter({ hasText: 'My needle is elsewhere' }).waitFor()
     await page.fine()
   })
 

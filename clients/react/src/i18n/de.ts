@@ -6,6 +6,7 @@ export const de: Texts = {
   search: 'Suchen',
   searchPlaceholder: 'Unterhaltungen suchen',
   searchMessages: 'Nachrichten durchsuchen',
+  searchMessagesFor: 'Nachrichten nach „{text}“ durchsuchen',
   clearSearch: 'Suche leeren',
   newConversation: 'Neue Unterhaltung',
   all: 'Alle', trainers: 'Trainer', clients: 'Kunden', advisors: 'Berater', members: 'Mitglieder', unread: 'Ungelesen', archived: 'Archiv', groups: 'Gruppen', group: 'Gruppe', project: 'Projekt',

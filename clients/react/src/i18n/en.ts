@@ -4,6 +4,7 @@ export const en = {
   search: 'Search',
   searchPlaceholder: 'Search conversations',
   searchMessages: 'Search messages',
+  searchMessagesFor: 'Search messages for “{text}”',
   clearSearch: 'Clear search',
   newConversation: 'New conversation',
   all: 'All', trainers: 'Trainers', clients: 'Clients', advisors: 'Advisors', members: 'Members', unread: 'Unread', archived: 'Archived', groups: 'Groups', group: 'Group', project: 'Project',
