@@ -128,6 +128,31 @@ describe('places', () => {
     await page.fine()
   })
 
+  test('who signs out leaves nothing of it in the browser', async (t) => {
+    const [ana, ben] = await people({ Ana: 'trainer', Ben: 'client' })
+    const conversation = await direct(ana, ben)
+    await say(ben, conversation, 'Between us')
+    const page = await browserOf(t, ana, { conversation })
+    await composer(page).fill('Half of a thought')
+    const kept = () => page.evaluate(async (id) => {
+      const request = indexedDB.open(`dovetail-chat-${id}`)
+      await new Promise((done) => { request.onsuccess = done })
+      const all = await Promise.all(['drafts', 'snapshots'].map((name) => new Promise((done) => {
+        const rows = request.result.transaction(name).objectStore(name).getAll()
+        rows.onsuccess = () => done(rows.result)
+      })))
+      request.result.close()
+      return JSON.stringify(all)
+    }, ana.id)
+    await until('it is kept', async () => /Half of a thought.*Between us/.test(await kept()) || kept())
+    await page.evaluate(() => { location.hash = '#/preferences' })
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.getByLabel('Email').waitFor()
+    assert.equal(await kept(), '[[],[]]')
+    assert.equal(await page.evaluate(() => localStorage.getItem('dovetail-auth')), null)
+    await page.fine()
+  })
+
   test('who is there, and since when not', async (t) => {
     const [ana, ben] = await people({ Ana: 'trainer', Ben: 'client' })
     const conversation = await direct(ana, ben)

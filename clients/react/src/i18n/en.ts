@@ -58,7 +58,7 @@ export const en = {
   leave: 'Leave group', block: 'Block', unblock: 'Unblock', blocked: '{name} is blocked',
   rename: 'Rename', groupName: 'Name of the group', createGroup: 'Create group', people: 'People', addPeople: 'Add people', startWith: 'Search people', noPeople: 'Nobody found', selected: { one: '{count} person', other: '{count} people' }, owner: 'Owner', makeOwner: 'Make owner', removeOwner: 'No longer owner', invite: 'Copy invitation link',
   pin: 'Pin', unpin: 'Unpin', mute: 'Mute', unmute: 'Unmute', muteHour: 'For an hour', muteDay: 'For a day', muteForever: 'Until I turn it on', archive: 'Archive', unarchive: 'Move out of the archive',
-  notifyAbout: 'Notify me about', notifyAll: 'Every message', notifyMentions: 'Mentions only', notifyNone: 'Nothing',
+  off: 'Off', notifyAbout: 'Notify me about', notifyAll: 'Every message', notifyMentions: 'Mentions only', notifyNone: 'Nothing',
   image: 'Image', video: 'Video', file: 'File', download: 'Download', openImage: 'Open image {name}', previous: 'Previous', next: 'Next', imageOf: 'Image {index} of {total}',
   searchIn: 'In', everywhere: 'All conversations', thisConversation: 'This conversation', from: 'From', anybody: 'Anybody', has: 'With', anything: 'Anything', hasImage: 'Images', hasVideo: 'Videos', hasFile: 'Files', before: 'Before', after: 'After', results: { one: '{count} message', other: '{count} messages' }, searchHint: 'Words, or beginnings of words.', moreResults: 'The newest are shown. Add a word to narrow it down.',
   offlineBanner: 'You are offline.', reconnecting: 'Reconnecting…', messagesWaiting: { one: '{count} message waiting', other: '{count} messages waiting' }, backOnline: 'Back online',
