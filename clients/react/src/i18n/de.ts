@@ -10,6 +10,7 @@ export const de: Texts = {
   clearSearch: 'Suche leeren',
   newConversation: 'Neue Unterhaltung',
   all: 'Alle', trainers: 'Trainer', clients: 'Kunden', advisors: 'Berater', members: 'Mitglieder', unread: 'Ungelesen', archived: 'Archiv', groups: 'Gruppen', group: 'Gruppe', project: 'Projekt',
+  trainer: 'Trainer', client: 'Kunde', advisor: 'Berater', member: 'Mitglied',
   noConversations: 'Noch keine Unterhaltungen',
   noConversationsHint: 'Beginne eine mit jemandem, mit dem du arbeitest.',
   nothingFound: 'Nichts gefunden',

@@ -8,6 +8,7 @@ export const en = {
   clearSearch: 'Clear search',
   newConversation: 'New conversation',
   all: 'All', trainers: 'Trainers', clients: 'Clients', advisors: 'Advisors', members: 'Members', unread: 'Unread', archived: 'Archived', groups: 'Groups', group: 'Group', project: 'Project',
+  trainer: 'Trainer', client: 'Client', advisor: 'Advisor', member: 'Member',
   noConversations: 'No conversations yet',
   noConversationsHint: 'Start one with somebody you work with.',
   nothingFound: 'Nothing found',
