@@ -9,6 +9,8 @@ interface Page { messages: Message[]; has_more: boolean }
 
 export class History {
   private readonly running = new Map<string, Promise<unknown>>()
+  /** Conversations in which a message was asked for that is not there yet: nothing else is loaded before it. */
+  private readonly jumping = new Map<Id, Promise<unknown>>()
 
   constructor(private readonly context: Context) {}
 
@@ -51,6 +53,8 @@ export class History {
       const first = ids[0] ? store.get().messages[ids[0]] : undefined
       if (!hasBefore || !first) return
       const page = await this.ask(conversation, thread, { before: first.created_at, before_id: first.id, page_size: PAGE })
+      // Another stretch is shown meanwhile.
+      if (timelineOf(store.get(), conversation, thread).ids[0] !== first.id) return
       store.dispatch({ type: 'timeline-page', key, messages: page.messages, where: 'before', hasBefore: page.has_more })
     })
   }
@@ -63,6 +67,7 @@ export class History {
       const last = store.get().messages[ids[ids.length - 1] ?? '']
       if (!hasAfter || !last) return
       const page = await this.ask(conversation, thread, { after: last.created_at, after_id: last.id, page_size: PAGE })
+      if (!timelineOf(store.get(), conversation, thread).ids.includes(last.id)) return
       store.dispatch({ type: 'timeline-page', key, messages: page.messages, where: 'after', hasAfter: page.has_more })
     })
   }
@@ -75,6 +80,7 @@ export class History {
     const key = timelineKey(conversation, thread)
     return this.once(`gap ${key}`, async () => {
       const { store } = this.context
+      await this.jumping.get(conversation)?.catch(() => {})
       const timeline = timelineOf(store.get(), conversation, thread)
       if (timeline.status !== 'ready' || timeline.ids.length === 0) return this.latest(conversation, thread)
       if (timeline.hasAfter) return
@@ -92,7 +98,15 @@ export class History {
   }
 
   /** Shows a message with what is around it; gives false where it is not to be seen. */
-  async around(conversation: Id, messageId: Id): Promise<Message | null> {
+  around(conversation: Id, messageId: Id): Promise<Message | null> {
+    const made = this.loadAround(conversation, messageId)
+    this.jumping.set(conversation, made)
+    return made.finally(() => {
+      if (this.jumping.get(conversation) === made) this.jumping.delete(conversation)
+    })
+  }
+
+  private async loadAround(conversation: Id, messageId: Id): Promise<Message | null> {
     const { store } = this.context
     const message = await this.one(messageId)
     if (!message) return null

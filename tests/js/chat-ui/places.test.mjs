@@ -58,7 +58,12 @@ describe('places', () => {
     const first = await say(ben, conversation, 'The very first')
     for (let n = 0; n < 90; n++) await say(ben, conversation, `Later ${n}.`)
     const page = await browserOf(t, ana, { hash: `#/c/${conversation}/${first.id}` })
-    await page.locator('.dt-highlight').filter({ hasText: 'The very first' }).waitFor()
+    // It stands out for a moment only, so it is looked for on the screen.
+    await bubble(page, 'The very first').waitFor()
+    await until('it is on the screen', () => bubble(page, 'The very first').evaluate((e) => {
+      const { top, bottom } = e.getBoundingClientRect()
+      return top > 0 && bottom < innerHeight
+    }))
     await page.getByTestId('to-end').click()
     await bubble(page, 'Later 89.').waitFor()
     await page.goto(`${address()}#/c/${await direct(ben, cleo)}`)

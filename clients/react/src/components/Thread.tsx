@@ -54,7 +54,7 @@ function OneThread({ conversationId, messageId, onBack, onClose, onOpen }: Threa
   useEffect(() => chat.watch(conversationId, linked.current !== undefined), [chat, conversationId])
 
   const jump = useCallback(async (id: string) => {
-    const message = await chat.history.around(conversationId, id)
+    const message = await chat.history.around(conversationId, id).catch(() => null)
     if (!message) return void chat.history.catchUp(conversationId)
     if (message.in_main_line) setTarget({ id })
     else if (message.thread_id) setPanel({ kind: 'thread', root: message.thread_id, target: { id } })
