@@ -22,11 +22,13 @@ describe('scrolling', () => {
     // Rows that came into sight are measured; then it stands still.
     const still = async () => page.locator('.dt-thread-main .dt-item-bubble').evaluateAll((rows) => rows.map((r) => [r.textContent, Math.round(r.getBoundingClientRect().top)]).filter(([, top]) => top > 100 && top < 600))
     let before = await still()
+    let same = 0
     await until('it stands still', async () => {
       const now = await still()
-      const same = JSON.stringify(now) === JSON.stringify(before)
+      same = JSON.stringify(now) === JSON.stringify(before) ? same + 1 : 0
       before = now
-      return same
+      // Older messages come meanwhile, and are measured.
+      return same >= 12
     })
     await say(ben, conversation, 'Not followed')
     const pill = page.getByTestId('to-end')
