@@ -28,6 +28,7 @@ mod chat_guest_leaks;
 mod chat_guest_revoked;
 mod chat_guest_support;
 mod chat_idle;
+mod chat_pages;
 mod chat_presence;
 mod chat_push;
 mod chat_push_sql;

@@ -1,0 +1,7 @@
+export * from './state/index.ts'
+export { Chat, type ChatOptions } from './chat.ts'
+export { DEFAULT_PREFERENCES, type Hit, type NotificationPreferences, type SearchQuestion } from './actions.ts'
+export { createStore, type Store } from './store.ts'
+export { Problem, messageOf } from './problem.ts'
+export type { Draft } from './outbox.ts'
+export type { PushState } from './push.ts'

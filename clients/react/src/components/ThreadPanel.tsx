@@ -1,0 +1,57 @@
+// The replies to one message.
+import { quoteOf, type Message, type Quote } from '@dovetail/chat'
+import { useCallback, useEffect, useMemo, useState } from 'react'
+import { useChat, useChatState } from '../context.tsx'
+import { useStagedFiles } from '../hooks/files.ts'
+import type { BubbleRow } from '../hooks/rows.ts'
+import { useLanguage } from '../i18n/index.tsx'
+import { Bubble } from './Bubble.tsx'
+import { Composer } from './Composer.tsx'
+import { Blank } from './controls.tsx'
+import { MessageList } from './MessageList.tsx'
+import type { MessageHandlers } from './MessageMenu.tsx'
+import { Side } from './Side.tsx'
+
+interface Props { conversationId: string; rootId: string; target: { id: string } | null; handlers: MessageHandlers; onClose: () => void }
+
+export function ThreadPanel({ conversationId, rootId, target, handlers, onClose }: Props) {
+  const chat = useChat()
+  const { t } = useLanguage()
+  const root = useChatState(useCallback((s) => s.messages[rootId], [rootId]))
+  const me = useChatState((s) => s.me?.id ?? '')
+  const staged = useStagedFiles(conversationId)
+  const [quoted, setQuoted] = useState<Quote | null>(null)
+  const [editing, setEditing] = useState<Message | null>(null)
+  const [active, setActive] = useState(false)
+
+  useEffect(() => {
+    if (!chat.store.get().messages[rootId]) void chat.history.one(rootId)
+    if (!target) void chat.history.latest(conversationId, rootId)
+  }, [chat, conversationId, rootId, target])
+
+  const own = useMemo<MessageHandlers>(() => ({
+    ...handlers,
+    onThread: undefined,
+    onReply: (m) => setQuoted(quoteOf(m)),
+    onEdit: setEditing,
+  }), [handlers])
+  const seen = useCallback(() => {}, [])
+  const row = useMemo<BubbleRow | null>(() => (root ? { kind: 'bubble', key: `root-${root.id}`, item: { kind: 'message', message: { ...root, reply_count: 0 } }, own: root.sender_id === me, first: true, last: true } : null), [root, me])
+
+  return (
+    <Side title={t('thread')} onClose={onClose}>
+      <MessageList conversationId={conversationId} threadId={rootId} unread={null} target={target} elsewhere={target !== null} onSeen={seen} {...own} blank={null}>
+        {row && (
+          <div className="dt-thread-root" onMouseEnter={() => setActive(true)} onMouseLeave={() => setActive(false)} onFocus={() => setActive(true)}>
+            <Bubble row={row} me={me} isGroup isLastOwn={false} active={active} highlighted={false} onMenu={() => {}} {...own} />
+            <hr />
+          </div>
+        )}
+        {root && root.reply_count === 0 && <p className="dt-system">{t('noReplies')}</p>}
+      </MessageList>
+      {root?.deleted_at
+        ? <Blank icon="trash" title={t('deleted')} />
+        : <Composer conversationId={conversationId} threadId={rootId} placeholder={t('writeReply')} staged={staged} quoted={quoted} onUnquote={() => setQuoted(null)} editing={editing} onEdit={setEditing} autoFocus={matchMedia('(pointer: fine)').matches} />}
+    </Side>
+  )
+}
