@@ -1,9 +1,16 @@
 # The server as an image that takes the place of supabase/realtime: same port, same program path, no volume, no arguments.
 #
 #   docker build -t dovetail .
+FROM node:22-bookworm-slim AS pages
+WORKDIR /src
+COPY clients clients
+# The pages of the chat become part of the program.
+RUN npm ci --prefix clients --no-audit --no-fund && npm run build --prefix clients
+
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
+COPY --from=pages /src/clients/dist clients/dist
 # Backtraces with lines cost three times the size; a panic names its place without them.
 ENV CARGO_PROFILE_RELEASE_DEBUG=false \
     CARGO_PROFILE_RELEASE_STRIP=symbols

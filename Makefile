@@ -2,7 +2,7 @@
 .PHONY: run test check lint-js bench clients
 
 run: clients ## a Postgres, the server with its pages, and what to paste into a browser or node
-	scripts/ensure postgres && cargo run --release -- dev
+	scripts/ensure postgres && cargo run --release -- dev --demo
 
 clients: ## the pages at /chat, built into clients/dist
 	scripts/ensure node && npm ci --prefix clients --no-audit --no-fund && npm run build --prefix clients && cp clients/package-lock.json clients/node_modules/.installed

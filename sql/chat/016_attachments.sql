@@ -163,7 +163,9 @@ comment on function chat.delay_thumbnail(bigint, interval, boolean) is
 
 create or replace function chat.next_thumbnail() returns double precision
 language sql stable security definer set search_path = '' as $$
-  select greatest(extract(epoch from min(j.due_at) - clock_timestamp()), 0)::double precision from chat.thumbnail_jobs j
+  -- greatest() takes no notice of null, and nothing to do would be due now.
+  select case when min(j.due_at) is not null then greatest(extract(epoch from min(j.due_at) - clock_timestamp()), 0)::double precision end
+  from chat.thumbnail_jobs j
 $$;
 comment on function chat.next_thumbnail() is 'Seconds until an image is due; null when there is none. For the server.';
 

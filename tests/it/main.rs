@@ -27,6 +27,7 @@ mod chat_guest_clients;
 mod chat_guest_leaks;
 mod chat_guest_revoked;
 mod chat_guest_support;
+mod chat_idle;
 mod chat_pages;
 mod chat_presence;
 mod chat_push;

@@ -185,8 +185,13 @@ async fn run_app(
 ) -> anyhow::Result<()> {
     let connect = embedded.connect_options();
     let parts = config.surface.parts.unwrap_or_default();
+    let chat = match config.chat.enabled {
+        Some(true) if config.chat.demo => welcome::Chat::Demo,
+        Some(true) => welcome::Chat::On,
+        _ => welcome::Chat::Off,
+    };
     dovetail::app::run(config, stop.requested(), |address| {
-        let text = welcome::text(address, keys, &connect, folder, parts);
+        let text = welcome::text(address, keys, &connect, folder, parts, chat);
         println!("{text}");
     })
     .await

@@ -8,6 +8,15 @@ use dovetail::postgres::ConnectOptions;
 
 use super::keys::DevKeys;
 
+/// What there is of the messaging system.
+#[derive(Clone, Copy)]
+pub(super) enum Chat {
+    Off,
+    On,
+    /// With the people of the demo.
+    Demo,
+}
+
 /// Address, keys, and a sample that works as pasted.
 pub(super) fn text(
     address: SocketAddr,
@@ -15,6 +24,7 @@ pub(super) fn text(
     database: &ConnectOptions,
     folder: &Path,
     parts: Parts,
+    chat: Chat,
 ) -> String {
     let DevKeys {
         anon_key,
@@ -28,11 +38,19 @@ pub(super) fn text(
         false => WRITE_WITH_SQL,
     };
     let services = services(parts);
+    let chat = match chat {
+        Chat::Off => String::new(),
+        Chat::On => format!("  chat         http://{address}/chat/\n"),
+        Chat::Demo => format!(
+            "  chat         http://{address}/chat/ (choose somebody; a second browser may be somebody else)\n  \
+             widget       http://{address}/widget/demo.html\n"
+        ),
+    };
     format!(
         r#"
 Dovetail is ready on http://{address}
 
-  anon key     {anon_key}
+{chat}  anon key     {anon_key}
   service key  {service_key}
   database     {database}
   inspector    http://{address}/inspector
