@@ -392,6 +392,9 @@ export type Database = {
           delivered_at: string | null
           attempts: number
           last_error: string | null
+          claimed_at: string | null
+          crashes: number
+          settled_endpoints: string[]
         }
         Insert: {
           id?: never
@@ -406,6 +409,9 @@ export type Database = {
           delivered_at?: string | null
           attempts?: number
           last_error?: string | null
+          claimed_at?: string | null
+          crashes?: number
+          settled_endpoints?: string[]
         }
         Update: {
           id?: never
@@ -420,6 +426,9 @@ export type Database = {
           delivered_at?: string | null
           attempts?: number
           last_error?: string | null
+          claimed_at?: string | null
+          crashes?: number
+          settled_endpoints?: string[]
         }
         Relationships: [
         ]
@@ -660,6 +669,7 @@ export type Database = {
           search?: string | null
           before?: string | null
           page_size?: number | null
+          before_id?: string | null
         }
         Returns: ({
           id: string | null

@@ -72,9 +72,10 @@ drop policy if exists "chat: presence of people one may see" on public.user_pres
 create policy "chat: presence of people one may see" on public.user_presence for select to authenticated, chat_guest
   using (exists (select from public.profiles p where p.id = user_presence.user_id));
 
-drop policy if exists "chat: staff see the links of their organisation" on public.share_links;
-create policy "chat: staff see the links of their organisation" on public.share_links for select to authenticated
-  using (org_id = (select chat.my_org()) and (select chat.i_am_staff()));
+-- Who has a link's token reads its conversation: so links are seen by who made them alone.
+drop policy if exists "chat: staff see their own links" on public.share_links;
+create policy "chat: staff see their own links" on public.share_links for select to authenticated
+  using (org_id = (select chat.my_org()) and (select chat.i_am_staff()) and advisor_id = (select auth.uid()));
 drop policy if exists "chat: staff make links to their own clients" on public.share_links;
 create policy "chat: staff make links to their own clients" on public.share_links for insert to authenticated
   with check (

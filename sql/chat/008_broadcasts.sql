@@ -19,13 +19,31 @@ exception
 end
 $$;
 
+-- What realtime.broadcast_changes writes, for many topics in one statement: a call for each participant was most of what
+-- a message to a large group cost. As there, a failure is a warning: the message matters more than the word of it.
+create or replace function chat.tell(topics text[], event text, payload jsonb) returns void
+language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
+begin
+  insert into realtime.messages (id, payload, event, topic, private, extension)
+  select one.id, tell.payload || jsonb_build_object('id', one.id), tell.event, one.topic, true, 'broadcast'
+  from (select gen_random_uuid() as id, t as topic from unnest(topics) t) one;
+exception
+  when others then
+    raise warning 'WarnSendingBroadcastMessage: %', sqlerrm;
+end
+$$;
+comment on function chat.tell(text[], text, jsonb) is 'Puts a private message for each topic into realtime.messages.';
+
 -- A conversation that has changed is told to each participant on conversations:<user>.
 create or replace function chat.broadcast_conversation() returns trigger
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
 begin
-  perform realtime.broadcast_changes('conversations:' || p.user_id, tg_op, tg_op, tg_table_name, tg_table_schema, new, old, tg_level)
-  from public.conversation_participants p
-  where p.conversation_id = new.id and p.left_at is null;
+  perform chat.tell(
+    array(
+      select 'conversations:' || p.user_id from public.conversation_participants p
+      where p.conversation_id = new.id and p.left_at is null),
+    tg_op,
+    jsonb_build_object('operation', tg_op, 'schema', tg_table_schema, 'table', tg_table_name, 'record', to_jsonb(new), 'old_record', to_jsonb(old)));
   return null;
 end
 $$;
@@ -56,4 +74,4 @@ drop trigger if exists broadcast_participant on public.conversation_participants
 create trigger broadcast_participant after insert or update or delete on public.conversation_participants for each row
   execute function chat.broadcast_participant();
 
-revoke all on function chat.broadcast_conversation(), chat.broadcast_participant() from public;
+revoke all on function chat.tell(text[], text, jsonb), chat.broadcast_conversation(), chat.broadcast_participant() from public;

@@ -27,7 +27,8 @@ begin
         select p.user_id
         from public.conversation_participants p
         where p.conversation_id = m.conversation_id and p.left_at is null and p.user_id is distinct from m.sender_id
-          and p.last_read_at >= m.created_at
+          -- Who came later has not read it, though nothing of it is new to them.
+          and p.last_read_at >= m.created_at and p.joined_at <= m.created_at
         order by p.user_id) as read_by,
       (select json_build_object('id', q.id, 'sender_id', q.sender_id, 'sender_name', q.sender_name, 'content_type', q.content_type,
           'preview', chat.preview(q.content, q.content_type, q.attachment_name), 'deleted_at', q.deleted_at)
@@ -121,7 +122,8 @@ $$;
 comment on function chat.unread(uuid, uuid, timestamptz) is 'Unread messages, and those of them that name the reader; counted, never kept.';
 
 create or replace function public.get_conversations(
-  filter text default 'all', search text default null, before timestamptz default null, page_size integer default 50)
+  filter text default 'all', search text default null, before timestamptz default null, page_size integer default 50,
+  before_id uuid default null)
 returns table (
   id uuid, type text, name text, org_id uuid, project_id text, created_by uuid, created_at timestamptz,
   last_message_at timestamptz, last_message_preview text, last_message_sender_id uuid, last_message_sender_name text,
@@ -152,7 +154,8 @@ begin
     from chat.my_conversations() mine
     join public.conversation_participants p on p.conversation_id = mine and p.user_id = me
     join public.conversations c on c.id = mine
-    where (before is null or coalesce(c.last_message_at, c.created_at) < before)
+    where (before is null
+        or (coalesce(c.last_message_at, c.created_at), c.id) < (before, coalesce(before_id, '00000000-0000-0000-0000-000000000000')))
       -- What was put away comes back with the next message.
       and (filter = 'archived') = (p.archived_at is not null and p.archived_at >= coalesce(c.last_message_at, c.created_at))
       and (filter not in ('direct', 'group', 'project') or c.type = filter)
@@ -188,8 +191,8 @@ begin
   order by l.active_at desc, l.id desc;
 end
 $$;
-comment on function public.get_conversations(text, text, timestamptz, integer) is
-  'The caller''s conversations, most recent activity first. filter: all, unread, archived, direct, group, project, or a kind of participant (trainers, clients ...). search: part of the name of the conversation or of a participant. before: last_message_at (or created_at) of the last row of the page before. participants: the first 8 others.';
+comment on function public.get_conversations(text, text, timestamptz, integer, uuid) is
+  'The caller''s conversations, most recent activity first. filter: all, unread, archived, direct, group, project, or a kind of participant (trainers, clients ...). search: part of the name of the conversation or of a participant. before and before_id: last_message_at (or created_at) and id of the last row of the page before. participants: the first 8 others.';
 
 create or replace function public.get_participants(conversation_id uuid)
 returns table (user_id uuid, display_name text, avatar_url text, kind text, role text, online boolean, last_seen_at timestamptz,

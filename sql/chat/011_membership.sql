@@ -159,7 +159,8 @@ begin
     select conversation, person, case when f.kind = 'guest' then 'guest' else 'member' end, clock_timestamp()
     from unnest(people) person left join public.profiles f on f.id = person
     on conflict (conversation_id, user_id) do update
-      set left_at = null, joined_at = now(), last_read_at = clock_timestamp(), role = excluded.role where p.left_at is not null
+      set left_at = null, joined_at = now(), last_read_at = clock_timestamp(), last_read_message_id = null, role = excluded.role
+      where p.left_at is not null
     returning p.user_id)
   select coalesce(array_agg(a.user_id order by a.user_id), '{}') into joined from added a;
   if (select count(*) from public.conversation_participants p where p.conversation_id = conversation and p.left_at is null) > limits.max_group_size then

@@ -103,12 +103,12 @@ comment on function chat.quiet_until(time, time, text) is 'When the quiet hours 
 
 -- Takes what is due, oldest first, and looks again whether it is still wanted. What is given out belongs to the caller until
 -- the lease is over; several workers never get the same. Of what is due of one conversation for one person the last is sent. A worker that is gone gives its rows back by the end of the lease.
-create or replace function chat.claim_notifications(batch integer, lease interval)
+create or replace function chat.claim_notifications(batch integer, lease interval, busy uuid[] default '{}')
 returns table (id bigint, attempt integer, user_id uuid, kind text, title text, body text, url text, data jsonb, subscriptions jsonb)
 language sql volatile security definer set search_path = '' as $$
   with due as materialized (
     select o.* from public.notification_outbox o
-    where o.delivered_at is null and o.due_at <= now()
+    where o.delivered_at is null and o.due_at <= now() and o.user_id <> all (busy)
     order by o.due_at, o.id limit batch
     for update skip locked
   ), seen as (
@@ -172,7 +172,7 @@ language sql volatile security definer set search_path = '' as $$
   select c.id, c.attempts, c.user_id, c.kind, c.title, c.body, c.url, c.data, c.subscriptions
   from changed c where c.given order by c.id
 $$;
-comment on function chat.claim_notifications(integer, interval) is 'What the push worker is to send now (C-404). attempt counts from 1; subscriptions are those not done with.';
+comment on function chat.claim_notifications(integer, interval, uuid[]) is 'What the push worker is to send now (C-404), but nothing for those who are busy: they are being sent to. attempt counts from 1; subscriptions are those not done with.';
 
 -- The outcome of an attempt. done: endpoints that need no other attempt; failed: endpoints that do, with why and not before.
 -- Of an attempt whose lease was over and that somebody else took, nothing is believed but what is done.
@@ -222,12 +222,12 @@ $$;
 comment on function chat.note_subscription(text, text) is 'Why a subscription gets nothing.';
 
 -- What the worker sleeps by. Seconds, negative when something is due already; null: nothing waits.
-create or replace function chat.next_notification() returns double precision
+create or replace function chat.next_notification(busy uuid[] default '{}') returns double precision
 language sql stable security definer set search_path = '' as $$
   select extract(epoch from min(o.due_at) - clock_timestamp())::double precision
-  from public.notification_outbox o where o.delivered_at is null and o.due_at < 'infinity'
+  from public.notification_outbox o where o.delivered_at is null and o.due_at < 'infinity' and o.user_id <> all (busy)
 $$;
-comment on function chat.next_notification() is 'Seconds until the next notification is due.';
+comment on function chat.next_notification(uuid[]) is 'Seconds until the next notification is due of somebody who is not busy.';
 
 create or replace function chat.clean_notifications() returns bigint
 language sql volatile security definer set search_path = '' as $$
@@ -247,8 +247,8 @@ declare
   signature text;
 begin
   foreach signature in array array['notify_message()', 'quiet_until(time, time, text)',
-    'claim_notifications(integer, interval)', 'settle_notification(bigint, integer, text[], text[], text, interval)',
-    'release_notifications(bigint[])', 'drop_subscription(text)', 'note_subscription(text, text)', 'next_notification()', 'clean_notifications()'] loop
+    'claim_notifications(integer, interval, uuid[])', 'settle_notification(bigint, integer, text[], text[], text, interval)',
+    'release_notifications(bigint[])', 'drop_subscription(text)', 'note_subscription(text, text)', 'next_notification(uuid[])', 'clean_notifications()'] loop
     execute format('revoke all on function chat.%s from public, anon, authenticated, chat_guest', signature);
     execute format('grant execute on function chat.%s to service_role', signature);
   end loop;

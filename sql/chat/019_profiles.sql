@@ -43,7 +43,21 @@ begin
 end
 $$;
 comment on function chat.follow_app_metadata() is 'Kind and organisation of a profile are what the service says in app_metadata.';
-revoke all on function chat.make_profile(), chat.follow_app_metadata() from public;
+
+-- Who is deleted takes part in nothing any more, also while their token still lives. What they wrote stays, under the name of then.
+create or replace function chat.forget_user() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  update public.conversation_participants p set left_at = now() where p.user_id = old.id and p.left_at is null;
+  delete from public.push_subscriptions s where s.user_id = old.id;
+  delete from public.notification_preferences n where n.user_id = old.id;
+  delete from public.user_presence u where u.user_id = old.id;
+  delete from public.profiles f where f.id = old.id;
+  return null;
+end
+$$;
+comment on function chat.forget_user() is 'Ends what a user had in the messaging system when Auth deletes them.';
+revoke all on function chat.make_profile(), chat.follow_app_metadata(), chat.forget_user() from public;
 
 do $$
 begin
@@ -57,6 +71,8 @@ begin
     when (old.raw_app_meta_data ->> 'kind' is distinct from new.raw_app_meta_data ->> 'kind'
       or old.raw_app_meta_data ->> 'org_id' is distinct from new.raw_app_meta_data ->> 'org_id')
     execute function chat.follow_app_metadata();
+  drop trigger if exists chat_forget_user on auth.users;
+  create trigger chat_forget_user after delete on auth.users for each row execute function chat.forget_user();
 exception
   when insufficient_privilege then
     insert into pg_temp.dovetail_notes values (

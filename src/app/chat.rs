@@ -7,7 +7,7 @@ use axum::Router;
 use tokio_util::sync::CancellationToken;
 
 use super::surface;
-use crate::chat::{Chat, Settings, push};
+use crate::chat::{Chat, Settings, Workers, push};
 use crate::config::Config;
 use crate::pages;
 use crate::tenants::Directory;
@@ -22,12 +22,12 @@ pub(super) fn start(
     if !config.chat.enabled.unwrap_or_default() {
         return None;
     }
-    let Some(tenant) = directory.only() else {
+    if directory.only().is_none() {
         tracing::warn!(
             "chat: it serves one database; it is off where tenants come from the metadata"
         );
         return None;
-    };
+    }
     let settings = Settings {
         connect: config.database.clone()?,
         statement_timeout: config.statement_timeout,
@@ -41,7 +41,17 @@ pub(super) fn start(
         max_pixels: config.surface.storage.max_pixels,
         config: config.chat.clone(),
     };
-    Some(Chat::start(settings, &tenant.presence, stop))
+    Some(Chat::start(settings, stop))
+}
+
+/// Its workers; none when it is not wanted, or many databases are served.
+pub(super) fn workers(config: &Config, directory: &Directory) -> Option<Workers> {
+    let tenant = directory.only()?;
+    if !config.chat.enabled.unwrap_or_default() {
+        return None;
+    }
+    let database = config.database.as_ref()?;
+    Some(Workers::start(&config.chat, database, &tenant.presence))
 }
 
 /// The pages of the chat, beside it.

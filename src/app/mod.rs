@@ -21,7 +21,7 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Doors};
-use crate::chat::Chat;
+use crate::chat::{Chat, Workers};
 use crate::config::Config;
 use crate::gateway::{self, Direct};
 use crate::socket::Doorway;
@@ -48,6 +48,7 @@ pub async fn run(
 
     let stop = CancellationToken::new();
     let directory = Arc::new(tenants::directory(&config, database, stop.clone())?);
+    let workers = chat::workers(&config, &directory);
     let draining = CancellationToken::new();
     let surface = surface::gateway(&config, &directory);
     let chat = chat::start(&config, &directory, address, &stop);
@@ -92,7 +93,7 @@ pub async fn run(
     )
     .await;
     // Before sockets are closed; what its workers have begun they finish meanwhile.
-    let ended = chat.as_ref().map(|chat| chat.stop());
+    let ended = workers.map(Workers::stop);
     let ended = async {
         if let Some(ended) = ended {
             ended.await;

@@ -16,6 +16,7 @@ pub mod push;
 mod settings;
 mod signer;
 mod thumbnails;
+mod workers;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,19 +28,16 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::gateway;
 use crate::limits::AddressLimiter;
-use crate::presence::Presence;
 use database::Database;
 use error::Error;
-use link::Link;
 pub use settings::Settings;
 use signer::Signer;
+pub use workers::Workers;
 
 /// The bucket of attachments (`sql/chat/016_attachments.sql`).
 pub const BUCKET: &str = "chat-attachments";
@@ -50,16 +48,9 @@ const KEPT: Duration = Duration::from_secs(10);
 /// Largest body of a request in bytes: a token and its braces.
 const BODY: usize = 4 * 1024;
 
-/// Longest time for the workers to finish what they have begun.
-const STOP_WITHIN: Duration = Duration::from_secs(5);
-
 /// See the module.
 pub struct Chat {
     settings: Settings,
-    presence: Arc<Presence>,
-    stop: CancellationToken,
-    /// Those that finish what they have begun.
-    workers: parking_lot::Mutex<Vec<JoinHandle<()>>>,
     /// For requests; each worker has a connection of its own.
     database: Database,
     /// None where there is neither a secret nor a key to sign with.
@@ -71,52 +62,22 @@ pub struct Chat {
 }
 
 impl Chat {
-    /// Begins its workers, before the first socket is served. They wait for the database and for the tables as long as it takes,
-    /// so nothing here fails or waits.
+    /// Begins its workers. Connections are made when they are needed, so nothing here fails or waits.
     ///
     /// `stop` ends the workers; what they had claimed is done by whoever runs next.
-    pub fn start(
-        settings: Settings,
-        presence: &Arc<Presence>,
-        stop: &CancellationToken,
-    ) -> Arc<Self> {
+    pub fn start(settings: Settings, stop: &CancellationToken) -> Arc<Self> {
         let signer = Signer::of(&settings);
         if signer.is_none() {
             tracing::warn!("chat: {}", guest::NO_KEY);
         }
         thumbnails::start(&settings, signer.as_ref(), stop);
-        let stop = stop.child_token();
-        let link = Link::new(settings.connect.clone(), "dovetail_chat_presence");
-        let writer = presence::Writer::new(link, Arc::clone(presence));
-        let mut workers = vec![tokio::spawn(writer.run(stop.clone()))];
-        match push::start(&settings.config, settings.connect.clone(), stop.clone()) {
-            Some(worker) => workers.push(worker),
-            None => tracing::info!("chat: nothing is pushed: VAPID_PRIVATE_KEY is not set"),
-        }
         Arc::new(Self {
             database: Database::new(settings.connect.clone(), settings.statement_timeout),
             limiter: AddressLimiter::new(settings.config.guest_rate_limit),
             limits: Mutex::default(),
-            presence: Arc::clone(presence),
-            stop,
-            workers: parking_lot::Mutex::new(workers),
             signer,
             settings,
         })
-    }
-
-    /// From this call on nobody is written offline: call it before sockets are closed, because those who leave then come back
-    /// to the next server. What it gives resolves when the workers have finished what they had begun.
-    pub fn stop(&self) -> impl Future<Output = ()> + use<> {
-        self.presence.people.ignore();
-        self.stop.cancel();
-        let workers = std::mem::take(&mut *self.workers.lock());
-        async {
-            let ended = futures_util::future::join_all(workers);
-            if timeout(STOP_WITHIN, ended).await.is_err() {
-                tracing::warn!("workers of the messaging system left behind");
-            }
-        }
     }
 
     /// What `chat.client_limits()` says, asked once in a while. Who asks meanwhile waits for the same answer.

@@ -39,10 +39,17 @@ pub fn router(settings: Settings) -> Router {
             "/chat/",
             get(|headers: HeaderMap| async move { answer("chat/index.html", &headers) }),
         )
+        // Not everything below: `/chat/v1` is the server's.
         .route(
-            "/chat/{*path}",
-            get(|Path(path): Path<String>, headers: HeaderMap| async move {
-                answer(&format!("chat/{path}"), &headers)
+            "/chat/{file}",
+            get(|Path(file): Path<String>, headers: HeaderMap| async move {
+                answer(&format!("chat/{file}"), &headers)
+            }),
+        )
+        .route(
+            "/chat/assets/{file}",
+            get(|Path(file): Path<String>, headers: HeaderMap| async move {
+                answer(&format!("chat/assets/{file}"), &headers)
             }),
         )
         .route(

@@ -273,6 +273,26 @@ async fn several_servers_send_each_notification_once() {
 }
 
 #[tokio::test]
+async fn a_push_service_that_does_not_answer_holds_up_nobody_else() {
+    let (database, client) = hall(3).await;
+    let service = PushService::start().await;
+    let _server = pushing(&database).await;
+    for (who, path) in [(BEN, "/hold/ben"), (CLEO, "/201/cleo")] {
+        Browser::new()
+            .register(&client, who, &service.url(path))
+            .await;
+    }
+    for count in 1..=3 {
+        say(&client, ANA, "Hello").await;
+        eventually("Cleo is told", || async {
+            (service.to("/201/cleo").len() == count).then_some(())
+        })
+        .await;
+    }
+    assert!(!service.to("/hold/ben").is_empty());
+}
+
+#[tokio::test]
 async fn a_worker_whose_connection_is_lost_goes_on() {
     let (database, client) = hall(2).await;
     let service = PushService::start().await;

@@ -154,11 +154,11 @@ export class Chat {
     realtime.connect()
   }
 
-  /** Opens a conversation for as long as it is shown; the returned function lets it go. */
-  watch(conversation: Id): () => void {
+  /** Opens a conversation for as long as it is shown; the returned function lets it go. With `elsewhere` its end is not loaded first. */
+  watch(conversation: Id, elsewhere = false): () => void {
     void this.list.ensure(conversation).catch(this.context.report)
     const timeline = this.store.get().timelines[timelineKey(conversation)]
-    if (!timeline || timeline.status !== 'ready') void this.history.latest(conversation)
+    if (!elsewhere && timeline?.status !== 'ready') void this.history.latest(conversation)
     if (!this.store.get().people[conversation]) void this.list.people(conversation).catch(() => {})
     return this.live.watch(conversation)
   }

@@ -30,9 +30,12 @@ export class History {
     const key = timelineKey(conversation, thread)
     return this.once(`latest ${key}`, async () => {
       const { store } = this.context
+      const window = timelineOf(store.get(), conversation, thread).hasAfter
       store.dispatch({ type: 'timeline-loading', key })
       try {
         const page = await this.ask(conversation, thread, { page_size: PAGE })
+        // Somebody went to an older message meanwhile.
+        if (!window && timelineOf(store.get(), conversation, thread).hasAfter) return
         store.dispatch({ type: 'timeline-page', key, messages: page.messages, where: 'latest', hasBefore: page.has_more })
       } catch (error) {
         store.dispatch({ type: 'timeline-failed', key, error: messageOf(error) })
@@ -80,6 +83,7 @@ export class History {
         const last = store.get().messages[ids[ids.length - 1] ?? '']
         if (!last) break
         const page = await this.ask(conversation, thread, { after: last.created_at, after_id: last.id, page_size: 200 })
+        if (timelineOf(store.get(), conversation, thread).hasAfter) return
         store.dispatch({ type: 'timeline-page', key, messages: page.messages, where: 'after', hasAfter: false })
         if (!page.has_more || page.messages.length === 0) break
       }

@@ -54,11 +54,10 @@ export class Live {
       .on('postgres_changes', { event: '*', schema: 'public', table: 'messages', filter }, ({ eventType, new: row }) => {
         if (eventType !== 'DELETE') this.onMessage(row as unknown as MessageRow)
       })
-      .on('postgres_changes', { event: 'INSERT', schema: 'public', table: 'message_reactions', filter }, (change) => this.onReaction(change.new))
-      .on('postgres_changes', { event: 'UPDATE', schema: 'public', table: 'message_reactions', filter }, (change) => this.onReaction(change.new))
-      // A deleted row has only its id, so that no filter finds it; what is not known here is not looked at.
-      .on('postgres_changes', { event: 'DELETE', schema: 'public', table: 'message_reactions' }, (change) => {
-        store.dispatch({ type: 'reaction-gone', id: (change.old as Row).id as Id })
+      .on('postgres_changes', { event: '*', schema: 'public', table: 'message_reactions', filter }, (change) => {
+        // Of what was removed only the id is told.
+        if (change.eventType === 'DELETE') store.dispatch({ type: 'reaction-gone', id: (change.old as Row).id as Id })
+        else this.onReaction(change.new)
       })
       .on('postgres_changes', { event: '*', schema: 'public', table: 'conversation_participants', filter }, (change) => {
         if (change.eventType === 'DELETE') return

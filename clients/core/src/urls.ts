@@ -31,9 +31,9 @@ export class Urls {
   private async sign(path: string, shape?: Shape, download?: string): Promise<string> {
     const { data, error } = await this.supabase.storage.from(this.bucket).createSignedUrl(path, SECONDS, {
       ...(shape ? { transform: { ...shape, resize: 'contain' as const } } : {}),
-      ...(download ? { download } : {}),
     })
     if (error) throw error
-    return data.signedUrl
+    // Added here, since the library encodes a name twice.
+    return download ? `${data.signedUrl}&download=${encodeURIComponent(download)}` : data.signedUrl
   }
 }

@@ -76,17 +76,20 @@ pub(super) struct Settlement {
     pub(super) after: Option<Duration>,
 }
 
-/// Claims at most so many.
+/// Claims at most so many, none of those users.
 pub(super) async fn claim(
     link: &Link,
     batch: usize,
     lease: Duration,
+    busy: &[uuid::Uuid],
 ) -> Result<Vec<Claimed>, Failure> {
     let batch = i32::try_from(batch).unwrap_or(i32::MAX);
     let sql = "select id, attempt, user_id, kind, title, body, url, data, subscriptions \
-               from chat.claim_notifications($1, $2 * interval '1 second')";
+               from chat.claim_notifications($1, $2 * interval '1 second', $3)";
     let client = link.client().await?;
-    let rows = client.query(sql, &[&batch, &lease.as_secs_f64()]).await?;
+    let rows = client
+        .query(sql, &[&batch, &lease.as_secs_f64(), &busy])
+        .await?;
     let claimed = rows.iter().map(|row| {
         let Json(subscriptions): Json<Vec<Subscription>> = row.try_get(8)?;
         Ok(Claimed {
@@ -141,11 +144,11 @@ pub(super) async fn release(link: &Link, ids: &[i64]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Seconds until the next is due, negative when one is already; none when nothing waits.
-pub(super) async fn next(link: &Link) -> Result<Option<f64>, Failure> {
+/// Seconds until the next is due that is not of those users, negative when one is already; none when nothing waits.
+pub(super) async fn next(link: &Link, busy: &[uuid::Uuid]) -> Result<Option<f64>, Failure> {
     let client = link.client().await?;
     let row = client
-        .query_one("select chat.next_notification()", &[])
+        .query_one("select chat.next_notification($1)", &[&busy])
         .await?;
     Ok(row.try_get(0)?)
 }

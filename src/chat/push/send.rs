@@ -187,3 +187,57 @@ fn failure(error: &reqwest::Error) -> Outcome {
     };
     Outcome::Later(why.to_owned(), None)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, retry_after: &str) -> Outcome {
+        let answer = http::Response::builder()
+            .status(status)
+            .header("retry-after", retry_after)
+            .body("")
+            .unwrap();
+        outcome(&Response::from(answer))
+    }
+
+    fn later(status: u16, seconds: Option<u64>) -> Outcome {
+        let why = format!("the push service answered {status}");
+        Outcome::Later(why, seconds.map(Duration::from_secs))
+    }
+
+    #[test]
+    fn every_answer_has_a_meaning() {
+        assert_eq!(answer(200, "9"), Outcome::Delivered);
+        assert_eq!(answer(201, "9"), Outcome::Delivered);
+        assert_eq!(answer(404, "9"), Outcome::Gone);
+        assert_eq!(answer(410, "9"), Outcome::Gone);
+        assert_eq!(answer(413, "9"), Outcome::TooLarge);
+        for status in [301, 302, 307, 308, 400, 401, 403] {
+            assert!(
+                matches!(answer(status, "9"), Outcome::Refused(_)),
+                "{status}"
+            );
+        }
+        for status in [408, 425, 429, 500, 502, 503] {
+            assert_eq!(answer(status, "9"), later(status, Some(9)));
+        }
+    }
+
+    #[test]
+    fn retry_after_is_believed_within_an_hour() {
+        assert_eq!(answer(429, "99999999"), later(429, Some(3600)));
+        assert_eq!(answer(429, "soon"), later(429, None));
+        assert_eq!(answer(429, "-1"), later(429, None));
+        assert_eq!(answer(429, "99999999999999999999999999"), later(429, None));
+        assert_eq!(
+            answer(503, "Wed, 21 Oct 2015 07:28:00 GMT"),
+            later(503, Some(0))
+        );
+        assert_eq!(
+            answer(503, "Fri, 21 Oct 2095 07:28:00 GMT"),
+            later(503, Some(3600))
+        );
+    }
+}

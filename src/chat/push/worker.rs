@@ -3,14 +3,16 @@
 //! It is woken by the triggers (`NOTIFY dovetail_chat`), by the time at which the next row is due, and by a lost connection;
 //! it never polls. Any number of servers may run one: each row is given to one of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::measures;
 use super::queue::{self, Claimed, Settlement};
@@ -41,6 +43,9 @@ pub(super) struct Worker {
     told: Arc<Notify>,
     sender: Sender,
     permits: Arc<Semaphore>,
+    /// Who is being sent to. Nothing more is taken for them meanwhile: it is told in order, and somebody whose push service
+    /// does not answer holds up nobody else.
+    busy: Mutex<HashSet<Uuid>>,
     stop: CancellationToken,
 }
 
@@ -57,6 +62,7 @@ impl Worker {
             told,
             sender,
             permits,
+            busy: Mutex::default(),
             stop,
         }
     }
@@ -120,20 +126,20 @@ impl Worker {
             permit = self.permits.acquire() => drop(permit),
         }
         let room = self.permits.available_permits().clamp(1, BATCH);
-        let claimed = queue::claim(&self.link, room, LEASE).await?;
+        let claimed = queue::claim(&self.link, room, LEASE, &self.busy()).await?;
         let begin_before = Instant::now() + BEGIN_WITHIN;
-        // In order for each person; nobody waits for the browsers of another.
-        let mut persons: HashMap<uuid::Uuid, Vec<Claimed>> = HashMap::new();
+        let mut persons: HashMap<Uuid, Vec<Claimed>> = HashMap::new();
         for one in claimed {
             persons.entry(one.user).or_default().push(one);
         }
-        for (_, list) in persons {
-            let permit = Arc::clone(&self.permits).acquire_owned().await;
-            if let Ok(permit) = permit {
-                tokio::spawn(Arc::clone(self).deliver_all(list, begin_before, permit));
+        for (person, list) in persons {
+            if let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await {
+                self.busy.lock().insert(person);
+                let busy = Busy(Arc::clone(self), person, permit);
+                tokio::spawn(Arc::clone(self).deliver_all(list, begin_before, busy));
             }
         }
-        let next = queue::next(&self.link).await?;
+        let next = queue::next(&self.link, &self.busy()).await?;
         let late = next.map_or(0.0, |seconds| (-seconds).max(0.0));
         measures::queue_age(late);
         Ok(match next {
@@ -146,12 +152,11 @@ impl Worker {
         })
     }
 
-    async fn deliver_all(
-        self: Arc<Self>,
-        list: Vec<Claimed>,
-        begin_before: Instant,
-        _permit: OwnedSemaphorePermit,
-    ) {
+    fn busy(&self) -> Vec<Uuid> {
+        self.busy.lock().iter().copied().collect()
+    }
+
+    async fn deliver_all(self: Arc<Self>, list: Vec<Claimed>, begin_before: Instant, _busy: Busy) {
         let mut list = list.into_iter();
         while let Some(claimed) = list.next() {
             if self.stop.is_cancelled() || Instant::now() > begin_before {
@@ -161,7 +166,6 @@ impl Worker {
                 if let Err(error) = queue::release(&self.link, &ids).await {
                     tracing::debug!(%error, "notifications wait for the end of their lease");
                 }
-                self.told.notify_one();
                 return;
             }
             let how = self.deliver(&claimed).await;
@@ -225,10 +229,17 @@ impl Worker {
             sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(5));
         }
-        if !how.failed.is_empty() {
-            // It may be due before what the worker sleeps for.
-            self.told.notify_one();
-        }
+    }
+}
+
+/// Somebody is being sent to, however that ends.
+struct Busy(Arc<Worker>, Uuid, #[expect(dead_code)] OwnedSemaphorePermit);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.lock().remove(&self.1);
+        // More may have come for them.
+        self.0.told.notify_one();
     }
 }
 
@@ -243,6 +254,6 @@ impl Settlement {
 /// The conversation in at most 32 characters of base64url (RFC 8030 §5.4).
 fn topic(conversation: &str) -> Option<String> {
     use base64::Engine as _;
-    let id = uuid::Uuid::try_parse(conversation).ok()?;
+    let id = Uuid::try_parse(conversation).ok()?;
     Some(base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(id.as_bytes()))
 }

@@ -201,7 +201,7 @@ async fn prepare(
 ) -> anyhow::Result<()> {
     let options = embedded.connect_options();
     let surface = config.surface.parts.is_some_and(|parts| parts.any());
-    let chat = surface && config.chat.enabled.unwrap_or_default();
+    let chat = surface && (config.chat.enabled.unwrap_or_default() || args.demo);
     let needed = surface.then(|| tenant::Embedded {
         password: config.surface.password.clone(),
     });

@@ -31,7 +31,11 @@ export function Announcer({ conversationId }: { conversationId: string }) {
         : t('newMessages', { count: fresh.length }))
     }
     look()
-    const stop = chat.store.subscribe(() => { timer ??= setTimeout(look, EVERY_MS) })
+    const stop = chat.store.subscribe(() => {
+      // What is there first is not news.
+      if (told.current === null) look()
+      else timer ??= setTimeout(look, EVERY_MS)
+    })
     return () => { stop(); clearTimeout(timer) }
   }, [chat, conversationId, t])
   return <div className="dt-hidden" aria-live="polite" data-testid="announcer">{text}</div>

@@ -1,6 +1,7 @@
 // Pictures with their own shape kept free, videos, and cards for everything else.
 import type { Attachment } from '@dovetail/chat'
-import { useCallback, useEffect, useState } from 'react'
+import { decodeBlurHash } from 'fast-blurhash'
+import { useCallback, useEffect, useRef, useState } from 'react'
 import { useAttempt, useChat } from '../context.tsx'
 import { useLanguage } from '../i18n/index.tsx'
 import { Icon } from './Icon.tsx'
@@ -37,6 +38,25 @@ export function useAddress(attachment: Attachment, small: boolean): { url: strin
   return { url, failed: tries >= 3, renew }
 }
 
+const BLUR = 24
+
+/** A few colours of the picture until it is there. */
+function Blur({ hash }: { hash: string }) {
+  const canvas = useRef<HTMLCanvasElement>(null)
+  useEffect(() => {
+    const pen = canvas.current?.getContext('2d')
+    if (!pen) return
+    try {
+      const image = pen.createImageData(BLUR, BLUR)
+      image.data.set(decodeBlurHash(hash, BLUR, BLUR))
+      pen.putImageData(image, 0, 0)
+    } catch {
+      // Somebody's own idea of a hash.
+    }
+  }, [hash])
+  return <canvas className="dt-blur" ref={canvas} width={BLUR} height={BLUR} aria-hidden="true" />
+}
+
 function Picture({ attachment, onOpen }: { attachment: Attachment; onOpen: () => void }) {
   const { t } = useLanguage()
   const [shown, setShown] = useState(false)
@@ -47,6 +67,7 @@ function Picture({ attachment, onOpen }: { attachment: Attachment; onOpen: () =>
   if (failed) return <Card attachment={attachment} />
   return (
     <button type="button" className="dt-picture" style={{ width: Math.max(64, Math.round(width * scale)), aspectRatio: `${width} / ${height}` }} onClick={onOpen} aria-label={t('openImage', { name: attachment.name })}>
+      {attachment.blurhash && !shown && <Blur hash={attachment.blurhash} />}
       {url && <img src={url} alt={attachment.name} className={shown ? 'dt-shown' : ''} onLoad={() => setShown(true)} onError={renew} />}
     </button>
   )
@@ -72,7 +93,8 @@ function Card({ attachment }: { attachment: Attachment }) {
   }
   const ending = /\.([a-z0-9]{1,5})$/i.exec(attachment.name)?.[1]?.toUpperCase()
   return (
-    <button type="button" className="dt-card" onClick={() => void open()} aria-label={`${t('download')}: ${attachment.name}`}>
+    <button type="button" className="dt-card" onClick={() => void open()}>
+      <span className="dt-hidden">{t('download')}: </span>
       <span className="dt-card-icon"><Icon name="file" size={28} /></span>
       <span className="dt-card-text">
         <span className="dt-card-name">{attachment.name}</span>

@@ -76,14 +76,16 @@ function Sent({ message, row, me, active, isLastOwn, onMenu, ...handlers }: Bubb
             {own && !isLastOwn && <MessageTick message={message} />}
           </span>
         </Hint>
-        {(active || menu) && (
-          <MessageBar message={message} own={own} open={menu} onOpenChange={(open) => { setMenu(open); onMenu(open) }} {...handlers} />
-        )}
       </div>
       {message.edited_at && <span className="dt-edited" title={dates.exact(message.edited_at)}>{t('edited')}</span>}
       <Reactions message={message} />
       {message.reply_count > 0 && <ThreadSummary message={message} onOpen={handlers.onThread} />}
       {isLastOwn && <Receipt message={message} />}
+      {(active || menu) && (
+        <div className="dt-bar-place">
+          <MessageBar message={message} own={own} open={menu} onOpenChange={(open) => { setMenu(open); onMenu(open) }} {...handlers} />
+        </div>
+      )}
       {large !== null && <Lightbox attachments={message.attachments} start={large} onClose={() => setLarge(null)} />}
     </>
   )

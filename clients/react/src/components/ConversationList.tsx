@@ -15,13 +15,26 @@ const LABELS: Record<string, Key> = { all: 'all', unread: 'unread', trainers: 't
 export interface ConversationListProps {
   current: string | null
   onOpen: (id: string) => void
-  /** Which tabs: 'all', 'unread', a kind of people ('trainers', 'clients', ...), 'group', 'archived'. */
+  /** Which tabs: 'all', 'unread', a kind of people ('trainers', 'clients', ...), 'group', 'archived'. Without: what fits the people. */
   tabs?: string[]
   /** Beside the title, for what belongs to the page. */
   menu?: ReactNode
 }
 
-export function ConversationList({ current, onOpen, tabs = ['all', 'trainers', 'clients', 'unread', 'archived'], menu }: ConversationListProps) {
+const KINDS = ['trainer', 'advisor', 'client', 'member']
+
+/** A tab for each kind of people one has conversations with, where there is more than one kind. */
+function useTabs(): string[] {
+  const kinds = useChatState((s) => {
+    const found = new Set(Object.values(s.conversations).flatMap((c) => c.participants.map((p) => p.kind)))
+    return KINDS.filter((kind) => found.has(kind))
+  })
+  return ['all', ...(kinds.length > 1 ? kinds.map((kind) => `${kind}s`) : []), 'unread', 'archived']
+}
+
+export function ConversationList({ current, onOpen, tabs: given, menu }: ConversationListProps) {
+  const usual = useTabs()
+  const tabs = given ?? usual
   const chat = useChat()
   const attempt = useAttempt()
   const { t } = useLanguage()

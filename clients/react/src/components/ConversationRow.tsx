@@ -32,19 +32,20 @@ export const ConversationRow = memo(function ConversationRow({ conversation, cur
   ].filter(Boolean).join('. ')
   return (
     <button type="button" className={`dt-conversation${current ? ' dt-current' : ''}${unread > 0 && !muted ? ' dt-has-unread' : ''}`} data-id={id}
-      aria-label={label} aria-current={current ? 'page' : undefined} tabIndex={focusable ? 0 : -1} onClick={() => onOpen(id)}>
+      aria-current={current ? 'page' : undefined} tabIndex={focusable ? 0 : -1} onClick={() => onOpen(id)}>
+      <span className="dt-hidden">{label}</span>
       {other
         ? <Avatar id={other.user_id} name={name} url={other.avatar_url} size={48} presence={presence} />
         : <GroupAvatar id={id} name={name} size={48} people={conversation.participants.map((p) => ({ id: p.user_id, name: p.display_name ?? '', url: p.avatar_url }))} />}
-      <span className="dt-conversation-text">
+      <span className="dt-conversation-text" aria-hidden="true">
         <span className="dt-conversation-line">
-          <span className="dt-conversation-name">{name}</span>
+          <span className="dt-conversation-name" dir="auto">{name}</span>
           {muted && <Icon name="mute" size={14} />}
           {conversation.pinned_at && <Icon name="pin" size={14} />}
           <time dateTime={activity(conversation)}>{conversation.last_message_at && dates.short(conversation.last_message_at, words, now)}</time>
         </span>
         <span className="dt-conversation-line">
-          <span className="dt-conversation-preview">
+          <span className="dt-conversation-preview" dir="auto">
             {line ? <em className="dt-typing-text">{line}</em> : draft && !current ? <span className="dt-draft">{t('draft', { text: decode(draft).text })}</span> : preview}
           </span>
           {mentions > 0 && <span className="dt-badge dt-badge-mention" aria-hidden="true">@</span>}

@@ -1,6 +1,6 @@
 // The messages of a conversation or of a thread.
 import { outgoingOf, timelineKey, timelineOf, type Message } from '@dovetail/chat'
-import { useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
+import { useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent, type PointerEvent, type ReactNode } from 'react'
 import { Virtualizer } from 'virtua'
 import { useChat, useChatState } from '../context.tsx'
 import { rowsOf, type Row } from '../hooks/rows.ts'
@@ -20,16 +20,21 @@ interface Props extends MessageHandlers {
   unread: { since: string | null; count: number } | null
   /** A message to show and mark; a new object each time it is asked for. */
   target: { id: string } | null
+  /** It does not begin at its end, since a message was asked for. */
+  elsewhere?: boolean
   onSeen: (atEnd: boolean) => void
   onUnreadDone?: () => void
   blank: ReactNode
   children?: ReactNode
 }
 
+/** Until rows are measured and the end is found. */
+const SETTLE_MS = 300
+
 const indexOf = (rows: Row[], id: string) => rows.findIndex((row) => row.kind === 'bubble' && row.item.kind === 'message' && row.item.message.id === id)
 
 export function MessageList(props: Props) {
-  const { conversationId, threadId, unread, target, onSeen, onUnreadDone, blank, children, ...handlers } = props
+  const { conversationId, threadId, unread, target, elsewhere = false, onSeen, onUnreadDone, blank, children, ...handlers } = props
   const chat = useChat()
   const { t, dates } = useLanguage()
   const key = timelineKey(conversationId, threadId)
@@ -46,7 +51,7 @@ export function MessageList(props: Props) {
   const onEnds = useCallback((edge: 'start' | 'end') => {
     void (edge === 'start' ? chat.history.older(conversationId, threadId) : chat.history.newer(conversationId, threadId)).catch(() => {})
   }, [chat, conversationId, threadId])
-  const { scroll, virtual, shift, atEnd, missed, toEnd, leaveEnd, onScroll } = useScrolling(rows, fresh && !target, onEnds)
+  const { scroll, virtual, shift, atEnd, missed, toEnd, leaveEnd, onScroll } = useScrolling(rows, fresh, !elsewhere, onEnds)
   useEffect(() => {
     if (timeline.status === 'ready') opened.current = key
   }, [timeline.status, key])
@@ -82,31 +87,32 @@ export function MessageList(props: Props) {
     else toEnd()
   }, [chat, conversationId, threadId, timeline.hasAfter, toEnd])
 
-  // The first unread message, if it is above what is on the screen.
+  // The first unread message, if it is above what is on the screen. Known only when the rows are measured and the end is found.
   const unreadIndex = rows.findIndex((row) => row.kind === 'unread')
-  const [unreadSeen, setUnreadSeen] = useState(false)
-  const settled = useRef(false)
+  const [unreadAbove, setUnreadAbove] = useState(false)
+  const settled = useRef<'no' | 'yes' | 'seen'>('no')
   const lookForUnread = () => {
     const handle = virtual.current
-    if (!handle || !settled.current || unreadIndex < 0) return
-    if (handle.findItemIndex(handle.scrollOffset) <= unreadIndex) setUnreadSeen(true)
+    if (!handle || settled.current !== 'yes' || !unread || unread.count === 0) return
+    const above = unreadIndex < 0 || handle.findItemIndex(handle.scrollOffset) > unreadIndex
+    if (!above) settled.current = 'seen'
+    setUnreadAbove(above)
   }
   useEffect(() => {
-    setUnreadSeen(false)
-    settled.current = false
-  }, [key])
-  useEffect(() => {
-    if (timeline.status !== 'ready') return
-    // Rows are measured and the end is found first.
+    if (timeline.status !== 'ready' || settled.current !== 'no' || !unread) return
     const timer = setTimeout(() => {
-      settled.current = true
+      settled.current = 'yes'
       lookForUnread()
-    }, 300)
+    }, SETTLE_MS)
     return () => clearTimeout(timer)
     // eslint-disable-next-line react-hooks/exhaustive-deps -- once for each conversation, and when the line appears
-  }, [timeline.status, key, unreadIndex >= 0])
+  }, [timeline.status, unread, unreadIndex >= 0])
+  const unreadDone = () => {
+    settled.current = 'seen'
+    setUnreadAbove(false)
+  }
   const toUnread = async () => {
-    setUnreadSeen(true)
+    unreadDone()
     leaveEnd()
     if (unreadIndex >= 0 || !unread) virtual.current?.scrollToIndex(Math.max(0, unreadIndex), { align: 'start' })
     else {
@@ -175,7 +181,8 @@ export function MessageList(props: Props) {
       {timeline.status === 'error' && <Failed onRetry={() => void chat.history.latest(conversationId, threadId)} />}
       {(timeline.status === 'loading' || timeline.status === 'idle') && rows.length === 0 && <Skeleton />}
       {timeline.status === 'ready' && rows.length === 0 && blank}
-      <div className="dt-scroll" ref={scroll} onScroll={() => { onScroll(); lookForUnread() }} role="log" aria-live="off" aria-label={t('messageList')} onKeyDown={onKey} data-status={timeline.status}>
+      <div className="dt-scroll" ref={scroll} onScroll={() => { onScroll(); lookForUnread() }} role="log" aria-live="off" aria-label={t('messageList')} onKeyDown={onKey} data-status={timeline.status}
+        onPointerDown={(event) => { if (event.pointerType === 'touch' && !menuOpen && (event.target as HTMLElement).closest<HTMLElement>('[data-key]')?.dataset.key !== active) setActive(null) }}>
         <div className="dt-filler">{children}</div>
         <Virtualizer key={key} ref={virtual} scrollRef={scroll} shift={shift} data={rows}
           keepMounted={focused ? [rows.findIndex((row) => row.key === focused)].filter((i) => i >= 0) : undefined}>
@@ -183,8 +190,8 @@ export function MessageList(props: Props) {
             <div key={row.key} className={`dt-item dt-item-${row.kind}`} {...(row.kind === 'bubble' ? {
               'data-key': row.key, role: 'article', 'aria-label': labelOf(row), tabIndex: row.key === focusable ? 0 : -1,
               onFocus: () => { setActive(row.key); setFocused(row.key) },
-              onMouseEnter: () => { if (!menuOpen) setActive(row.key) },
-              onMouseLeave: () => { if (!menuOpen) setActive(null) },
+              onPointerEnter: (event: PointerEvent) => { if (!menuOpen && event.pointerType === 'mouse') setActive(row.key) },
+              onPointerLeave: (event: PointerEvent) => { if (!menuOpen && event.pointerType === 'mouse') setActive(null) },
               onTouchStart: () => { press = setTimeout(() => { setActive(row.key); navigator.vibrate?.(10) }, 450) },
               onTouchEnd: () => clearTimeout(press),
               onTouchMove: () => clearTimeout(press),
@@ -195,10 +202,10 @@ export function MessageList(props: Props) {
         </Virtualizer>
         <div className="dt-after">{!threadId && <Typing conversationId={conversationId} />}</div>
       </div>
-      {timeline.status === 'ready' && unread && unread.count > 0 && !unreadSeen && !threadId && (
+      {unreadAbove && unread && (
         <div className="dt-pill dt-pill-top">
           <button type="button" onClick={() => void toUnread()}><Icon name="up" size={16} />{t('toUnread', { count: unread.count })}</button>
-          {onUnreadDone && <IconButton icon="close" size={14} label={t('markRead')} onClick={() => { setUnreadSeen(true); onUnreadDone() }} />}
+          {onUnreadDone && <IconButton icon="close" size={14} label={t('markRead')} onClick={() => { unreadDone(); onUnreadDone() }} />}
         </div>
       )}
       {(!atEnd || timeline.hasAfter) && rows.length > 0 && (

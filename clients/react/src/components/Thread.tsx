@@ -50,11 +50,12 @@ function OneThread({ conversationId, messageId, onBack, onClose, onOpen }: Threa
   const [target, setTarget] = useState<{ id: string } | null>(null)
   const staged = useStagedFiles(conversationId)
 
-  useEffect(() => chat.watch(conversationId), [chat, conversationId])
+  const linked = useRef(messageId)
+  useEffect(() => chat.watch(conversationId, linked.current !== undefined), [chat, conversationId])
 
   const jump = useCallback(async (id: string) => {
     const message = await chat.history.around(conversationId, id)
-    if (!message) return
+    if (!message) return void chat.history.catchUp(conversationId)
     if (message.in_main_line) setTarget({ id })
     else if (message.thread_id) setPanel({ kind: 'thread', root: message.thread_id, target: { id } })
   }, [chat, conversationId])
@@ -113,7 +114,7 @@ function OneThread({ conversationId, messageId, onBack, onClose, onOpen }: Threa
         <ThreadHeader conversationId={conversationId} onBack={onBack} onClose={onClose}
           onInfo={() => setPanel(panel?.kind === 'info' ? null : { kind: 'info' })} onSearch={() => setPanel(panel?.kind === 'search' ? null : { kind: 'search' })} />
         <Banner />
-        <MessageList conversationId={conversationId} unread={unread} target={target} onSeen={onSeen} {...handlers}
+        <MessageList conversationId={conversationId} unread={unread} target={target} elsewhere={linked.current !== undefined} onSeen={onSeen} {...handlers}
           onUnreadDone={() => { setUnread(null); void attempt(chat.reading.markAll(conversationId)) }}
           blank={<Blank icon="thread" title={t('noMessages')} hint={t('noMessagesHint', { name })} />} />
         <Composer conversationId={conversationId} placeholder={t('write', { name })} staged={staged} quoted={quoted} onUnquote={() => setQuoted(null)}

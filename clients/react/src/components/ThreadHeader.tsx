@@ -27,7 +27,7 @@ export function ThreadHeader({ conversationId, onBack, onClose, onInfo, onSearch
           ? <Avatar id={other.user_id} name={name} url={other.avatar_url} size={36} presence={presence} />
           : <GroupAvatar id={conversation.id} name={name} size={36} people={conversation.participants.map((p) => ({ id: p.user_id, name: p.display_name ?? '', url: p.avatar_url }))} />}
         <span className="dt-header-text">
-          <h2>{name}</h2>
+          <h2 dir="auto">{name}</h2>
           <span className="dt-header-status" data-testid="status">{line || (other ? presenceLine : t('memberCount', { count }))}</span>
         </span>
       </button>

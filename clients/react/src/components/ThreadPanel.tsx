@@ -40,7 +40,7 @@ export function ThreadPanel({ conversationId, rootId, target, handlers, onClose 
 
   return (
     <Side title={t('thread')} onClose={onClose}>
-      <MessageList conversationId={conversationId} threadId={rootId} unread={null} target={target} onSeen={seen} {...own} blank={null}>
+      <MessageList conversationId={conversationId} threadId={rootId} unread={null} target={target} elsewhere={target !== null} onSeen={seen} {...own} blank={null}>
         {row && (
           <div className="dt-thread-root" onMouseEnter={() => setActive(true)} onMouseLeave={() => setActive(false)} onFocus={() => setActive(true)}>
             <Bubble row={row} me={me} isGroup isLastOwn={false} active={active} highlighted={false} onMenu={() => {}} {...own} />

@@ -7,6 +7,8 @@ import type { Row } from './rows.ts'
 const NEAR = 100
 /** A scroll so soon after a wheel, a finger or a key is somebody's; any other is ours, or that of rows being measured. */
 const BY_HAND_MS = 400
+/** So long after something else was asked for, late scroll events of the end do not bring the end back. */
+const LEAVING_MS = 300
 
 export interface Scrolling {
   scroll: RefObject<HTMLDivElement | null>
@@ -22,11 +24,12 @@ export interface Scrolling {
   onScroll: () => void
 }
 
-export function useScrolling(rows: Row[], fresh: boolean, onEnds: (edge: 'start' | 'end') => void): Scrolling {
+export function useScrolling(rows: Row[], fresh: boolean, startAtEnd: boolean, onEnds: (edge: 'start' | 'end') => void): Scrolling {
   const scroll = useRef<HTMLDivElement>(null)
   const virtual = useRef<VirtualizerHandle>(null)
-  const stuck = useRef(true)
+  const stuck = useRef(startAtEnd)
   const touched = useRef(0)
+  const left = useRef(-LEAVING_MS)
   const [atEnd, setAtEnd] = useState(true)
   const [missed, setMissed] = useState(0)
   const before = useRef<{ bubbles: string[]; lastKey: string | null }>({ bubbles: [], lastKey: null })
@@ -37,6 +40,7 @@ export function useScrolling(rows: Row[], fresh: boolean, onEnds: (edge: 'start'
 
   const toEnd = useCallback(() => {
     stuck.current = true
+    left.current = touched.current = Number.NEGATIVE_INFINITY
     setAtEnd(true)
     setMissed(0)
     const element = scroll.current
@@ -46,23 +50,26 @@ export function useScrolling(rows: Row[], fresh: boolean, onEnds: (edge: 'start'
   const onScroll = useCallback(() => {
     const element = scroll.current
     if (!element) return
-    const left = element.scrollHeight - element.scrollTop - element.clientHeight
+    const rest = element.scrollHeight - element.scrollTop - element.clientHeight
     const byHand = performance.now() - touched.current < BY_HAND_MS
     // A finger has gone and the list still moves.
     if (byHand) touched.current = performance.now()
-    if (left < NEAR) stuck.current = true
+    if (rest < NEAR) stuck.current = stuck.current || performance.now() - left.current > LEAVING_MS
     else if (byHand) stuck.current = false
     else if (stuck.current) element.scrollTop = element.scrollHeight
     setAtEnd(stuck.current)
     if (stuck.current) setMissed(0)
     if (element.scrollTop < 400) onEnds('start')
-    if (left < 400) onEnds('end')
+    if (rest < 400) onEnds('end')
   }, [onEnds])
 
   const leaveEnd = useCallback(() => {
-    touched.current = performance.now()
+    left.current = touched.current = performance.now()
     stuck.current = false
-  }, [])
+    setAtEnd(false)
+    // What was asked for may be at the end.
+    setTimeout(onScroll, LEAVING_MS + 50)
+  }, [onScroll])
   useEffect(() => {
     const element = scroll.current
     if (!element) return
@@ -83,18 +90,19 @@ export function useScrolling(rows: Row[], fresh: boolean, onEnds: (edge: 'start'
     const changed = lastKey !== known.lastKey
     before.current = { bubbles, lastKey }
     if (known.bubbles.length === 0 || fresh) {
-      if (fresh && rows.length > 0) toEnd()
+      if (fresh && startAtEnd && rows.length > 0) toEnd()
       return
     }
     if (!changed || !last) return
     const oldLast = known.bubbles[known.bubbles.length - 1]
-    const from = oldLast ? bubbles.lastIndexOf(oldLast) : -1
+    // From the end backwards: what is new is little, what is known may be much.
+    const from = rows.findLastIndex((row) => row.key === oldLast)
     if (from < 0) return
-    const added = rows.filter((row) => row.kind === 'bubble' && bubbles.indexOf(row.key) > from)
+    const added = rows.slice(from + 1)
     const own = added.some((row) => row.kind === 'bubble' && row.own && row.item.kind === 'outgoing')
     if (own || stuck.current) toEnd()
     else setMissed((n) => n + added.filter((row) => row.kind === 'bubble' && !row.own).length)
-  }, [rows, bubbles, fresh, toEnd])
+  }, [rows, bubbles, fresh, startAtEnd, toEnd])
 
   // Pictures, dots, a growing composer, the keyboard of a phone: the end stays in sight.
   useEffect(() => {

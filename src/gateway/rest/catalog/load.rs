@@ -17,6 +17,7 @@ use crate::gateway::database::{Access, Database, Error, Transaction};
 #[derive(Debug, Default)]
 pub(super) struct Raw {
     pub(super) snapshot: String,
+    pub(super) fingerprint: String,
     pub(super) relations: Vec<RawRelation>,
     pub(super) constraints: Vec<Constraint>,
     pub(super) views: HashMap<i64, Vec<Origin>>,
@@ -35,7 +36,20 @@ pub(super) struct RawRelation {
     pub(super) columns: Vec<(i16, Column)>,
 }
 
+/// Which transactions are over: while this is the same, nothing has changed. It costs nothing.
 const SNAPSHOT: &str = "select pg_catalog.pg_current_snapshot()::text, $1::text";
+
+/// Every row of the catalogs that is read here, by its place and the transaction that wrote it: while this is the same, what
+/// is read from them is, though others may have written meanwhile. Some milliseconds.
+const FINGERPRINT: &str = "
+select pg_catalog.count(*)::text || ' ' || pg_catalog.sum(pg_catalog.hashtext(pg_catalog.concat(catalog, xmin, ctid)))::text, $1::text
+from (
+    select 1 as catalog, xmin, ctid from pg_catalog.pg_class union all select 2, xmin, ctid from pg_catalog.pg_attribute
+    union all select 3, xmin, ctid from pg_catalog.pg_attrdef union all select 4, xmin, ctid from pg_catalog.pg_constraint
+    union all select 5, xmin, ctid from pg_catalog.pg_type union all select 6, xmin, ctid from pg_catalog.pg_proc
+    union all select 7, xmin, ctid from pg_catalog.pg_rewrite union all select 8, xmin, ctid from pg_catalog.pg_namespace
+    union all select 9, xmin, ctid from pg_catalog.pg_enum
+) as rows";
 
 const COLUMNS: &str = "
 select c.oid::int8, n.nspname::text, c.relname::text, c.relkind in ('v', 'm'), a.attnum, a.attname::text,
@@ -97,9 +111,18 @@ order by n.nspname, p.proname, p.oid";
 
 /// Which transactions are over, as text.
 pub(super) async fn snapshot(database: &Database) -> Result<String, Error> {
+    text(database, SNAPSHOT).await
+}
+
+/// What stays the same as long as the catalog does, as text.
+pub(super) async fn fingerprint(database: &Database) -> Result<String, Error> {
+    text(database, FINGERPRINT).await
+}
+
+async fn text(database: &Database, sql: &str) -> Result<String, Error> {
     let (who, facts) = service();
     let rows = database
-        .once("", &who, &facts, Access::Read, SNAPSHOT, &[&""])
+        .once("", &who, &facts, Access::Read, sql, &[&""])
         .await?;
     Ok(rows
         .first()
@@ -115,9 +138,13 @@ pub(super) async fn read(
 ) -> Result<Raw, Error> {
     let (who, facts) = service();
     let transaction = database.begin_in("", &who, &facts, Access::Read).await?;
-    // First of all: what commits from here on makes another snapshot.
+    // First of all: what commits from here on makes another snapshot, and another fingerprint.
     let first = transaction.query_opt(SNAPSHOT, &[&""]).await?;
     let snapshot = first
+        .and_then(|row| row.try_get(0).ok())
+        .unwrap_or_default();
+    let first = transaction.query_opt(FINGERPRINT, &[&""]).await?;
+    let fingerprint = first
         .and_then(|row| row.try_get(0).ok())
         .unwrap_or_default();
     let both: Vec<String> = schemas.iter().chain(extra).cloned().collect();
@@ -126,6 +153,7 @@ pub(super) async fn read(
         .to_vec();
     let mut raw = Raw {
         snapshot,
+        fingerprint,
         relations: relations(&transaction, schemas).await?,
         constraints: constraints(&transaction, &system).await?,
         views: views(&transaction, &system).await?,

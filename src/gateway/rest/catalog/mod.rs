@@ -1,9 +1,9 @@
 //! The schema cache: what there is in the exposed schemas, kept until it may have changed.
 //!
 //! It is read at the first request, again after [`Cache::invalidate`], and again when a request names something that is
-//! not there and a transaction has ended since it was read. Readings are shared: while one is under way, others wait for
-//! it. What cannot be answered from a catalog is waited for at most [`PAUSE`], so that nobody makes the server read it
-//! all the time.
+//! not there and the catalogs of Postgres are not those that it was read from. Readings are shared: while one is under way,
+//! others wait for it. What cannot be answered from a catalog is waited for at most [`PAUSE`], so that nobody makes the server
+//! read it all the time.
 
 mod load;
 mod model;
@@ -81,7 +81,9 @@ impl Cache {
         {
             return Ok(Some(known));
         }
-        if load::snapshot(&self.database).await? == than.snapshot {
+        if load::snapshot(&self.database).await? == than.snapshot
+            || load::fingerprint(&self.database).await? == than.fingerprint
+        {
             return Ok(None);
         }
         if let Some(last) = *last {
@@ -126,6 +128,7 @@ impl Drop for Unread<'_> {
 fn assemble(raw: load::Raw, extra: &[String]) -> Catalog {
     let mut catalog = Catalog {
         snapshot: raw.snapshot,
+        fingerprint: raw.fingerprint,
         ..Catalog::default()
     };
     let related = relationships::related(&raw.relations, &raw.constraints, &raw.views);

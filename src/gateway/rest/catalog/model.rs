@@ -8,6 +8,8 @@ pub(in crate::gateway::rest) struct Catalog {
     pub(in crate::gateway::rest) schemas: HashMap<String, Schema>,
     /// Which transactions were over when it was read, as Postgres writes a snapshot. Equal ones have equal catalogs.
     pub(in crate::gateway::rest) snapshot: String,
+    /// Of the rows that it was read from.
+    pub(in crate::gateway::rest) fingerprint: String,
 }
 
 /// One exposed schema.

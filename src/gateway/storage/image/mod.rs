@@ -4,9 +4,8 @@
 //! How large an image is is read from its header, before anything is decoded. What a camera wrote beside the pixels
 //! (place, time, profile) is left out; how the camera was held is applied first. An image never becomes larger.
 
+mod header;
 mod plan;
-
-use std::io::Cursor;
 
 use fast_image_resize::images::Image;
 use fast_image_resize::{PixelType, ResizeOptions, Resizer};
@@ -14,11 +13,10 @@ use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::codecs::webp::WebPEncoder;
 use image::metadata::Orientation;
-use image::{
-    DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageError, ImageFormat,
-    ImageReader, Limits,
-};
+use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat};
 
+pub(crate) use header::measure;
+use header::{is_sideways, opened};
 pub(crate) use plan::Resize;
 use plan::plan;
 
@@ -71,47 +69,6 @@ pub(crate) enum Refusal {
     TooLarge,
 }
 
-/// Format, width and height in pixels as it is shown: what the header says of an image that may be decoded.
-pub(crate) fn measure(source: &[u8], max_pixels: u64) -> Result<(ImageFormat, u32, u32), Refusal> {
-    let (mut decoder, format) = opened(source, max_pixels)?;
-    let (width, height) = decoder.dimensions();
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    Ok(match is_sideways(orientation) {
-        true => (format, height, width),
-        false => (format, width, height),
-    })
-}
-
-/// A decoder with limits, which has read the header only.
-fn opened(
-    source: &[u8],
-    max_pixels: u64,
-) -> Result<(impl ImageDecoder + '_, ImageFormat), Refusal> {
-    let reader = ImageReader::new(Cursor::new(source))
-        .with_guessed_format()
-        .map_err(|_| Refusal::Unsupported)?;
-    let format = reader.format().ok_or(Refusal::Unsupported)?;
-    if !matches!(
-        format,
-        ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP | ImageFormat::Gif
-    ) {
-        return Err(Refusal::Unsupported);
-    }
-    let mut decoder = reader.into_decoder().map_err(|error| match error {
-        ImageError::Limits(_) => Refusal::TooLarge,
-        _ => Refusal::Unsupported,
-    })?;
-    let (width, height) = decoder.dimensions();
-    if u64::from(width).saturating_mul(u64::from(height)) > max_pixels {
-        return Err(Refusal::TooLarge);
-    }
-    let mut limits = Limits::default();
-    // Sixteen bits and four channels, and what a decoder needs beside them.
-    limits.max_alloc = Some(max_pixels.saturating_mul(10).saturating_add(16 << 20));
-    decoder.set_limits(limits).map_err(|_| Refusal::TooLarge)?;
-    Ok((decoder, format))
-}
-
 /// The image as wanted.
 pub(crate) fn render(source: &[u8], wanted: &Wanted) -> Result<Rendered, Refusal> {
     let (mut decoder, format) = opened(source, wanted.max_pixels)?;
@@ -139,16 +96,6 @@ fn shows_through(image: &DynamicImage) -> bool {
         .into_iter()
         .flat_map(|image| image.pixels());
     pixels.into_iter().any(|pixel| pixel.0.last() != Some(&255))
-}
-
-fn is_sideways(orientation: Orientation) -> bool {
-    matches!(
-        orientation,
-        Orientation::Rotate90
-            | Orientation::Rotate270
-            | Orientation::Rotate90FlipH
-            | Orientation::Rotate270FlipH
-    )
 }
 
 fn resized(image: DynamicImage, wanted: &Wanted, sideways: bool) -> Result<DynamicImage, Refusal> {
@@ -229,6 +176,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
+    use std::io::Cursor;
 
     fn wanted(width: Option<u32>, height: Option<u32>, resize: Resize) -> Wanted {
         Wanted {
