@@ -65,18 +65,15 @@ export class Chat {
   }
 
   async start(): Promise<void> {
-    let session: Session
     try {
-      session = await this.tokens.begin()
+      const session = await this.tokens.begin()
+      if (!this.stopped) this.begin(session)
     } catch (error) {
       if (this.stopped) return
       this.report(error)
       // Without a session nothing is shown. The network may come back; a wrong link stays wrong.
       if (isTemporary(error) && (error as Problem).status !== 401) this.later(Math.min(2000 * 2 ** this.tries++, 60_000), () => void this.start())
-      return
     }
-    if (this.stopped) return
-    this.begin(session)
   }
 
   private begin(session: Session): void {
@@ -91,8 +88,9 @@ export class Chat {
     this.tokens.onRefused = () => this.close()
     this.options.tell('ready', { conversationId: session.conversationId })
     // The button is drawn first; what is behind it comes when the page has nothing better to do.
-    const soon = globalThis.requestIdleCallback ?? ((run: () => void) => setTimeout(run, 50))
-    soon(() => { if (!this.stopped) this.connect() }, { timeout: 1000 })
+    const connect = () => { if (!this.stopped) this.connect() }
+    if ('requestIdleCallback' in globalThis) requestIdleCallback(connect, { timeout: 1000 })
+    else this.later(50, connect)
   }
 
   private connect(): void {
@@ -119,10 +117,8 @@ export class Chat {
       },
       read: (user, at) => store.dispatch({ type: 'read', conversation, user_id: user, last_read_at: at }),
       presence: (row) => {
-        const people = store.state.people[conversation]
-        if (people?.some((p) => p.user_id === row.user_id)) {
-          store.dispatch({ type: 'people', conversation, people: people.map((p) => (p.user_id === row.user_id ? { ...p, online: row.is_online, last_seen_at: row.last_seen_at } : p)) })
-        }
+        const people = (store.state.people[conversation] ?? []).map((p) => (p.user_id === row.user_id ? { ...p, online: row.is_online, last_seen_at: row.last_seen_at } : p))
+        if (people.length > 0) store.dispatch({ type: 'people', conversation, people })
       },
       typing: (user, isTyping) => {
         if (user === this.me) return
@@ -180,12 +176,7 @@ export class Chat {
 
   /** "Try again", where a link was switched off and perhaps on again. */
   async reopen(): Promise<void> {
-    try {
-      const session = await this.tokens.begin()
-      this.begin(session)
-    } catch (error) {
-      this.report(error)
-    }
+    await this.tokens.begin().then((session) => this.begin(session), (error: unknown) => this.report(error))
   }
 
   /** A refusal may mean that the session is over: the server is asked. */

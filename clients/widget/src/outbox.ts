@@ -96,8 +96,10 @@ export class Outbox {
         client_id: item.client_id, metadata: item.metadata,
       })
       this.kept.drop(item.client_id)
+      // Its row may have been faster than the answer.
+      const isNew = !this.store.state.messages[message.id]
       dispatch({ type: 'sent', client_id: item.client_id, message })
-      this.onSent(message)
+      if (isNew) this.onSent(message)
       for (const file of item.files) this.files.forget(file.key)
       return true
     } catch (error) {

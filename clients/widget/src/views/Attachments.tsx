@@ -52,7 +52,7 @@ function Card({ item }: { item: Attachment }) {
   const { language: { t, bytes } } = useShared()
   const address = useAddress(item.path, item.url, item.name)
   return (
-    <a class="card" href={address ?? undefined} target="_blank" rel="noopener noreferrer" aria-label={t('download', { name: item.name })}>
+    <a class="card" href={address ?? undefined} target="_blank" rel="noopener noreferrer" title={t('download', { name: item.name })}>
       <Icon name="file" />
       <span class="card-text">
         <span class="card-name" dir="auto">{item.name}</span>

@@ -1,6 +1,6 @@
 // One message: its text, files, reactions, and what becomes of it.
 import { Component } from 'preact'
-import { useEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useRef } from 'preact/hooks'
 import { reactionGroups, type Message, type Outgoing } from '@dovetail/chat/state'
 import type { BubbleRow } from '../rows.ts'
 import type { Session } from '../tokens.ts'
@@ -28,7 +28,7 @@ const LONG_PRESS_MS = 450
 function Picker({ message, mine, onDone }: { message: Message; mine: string | undefined; onDone: () => void }) {
   const { chat, language: { t } } = useShared()
   const box = useRef<HTMLDivElement>(null)
-  useEffect(() => { box.current?.querySelector('button')?.focus({ preventScroll: true }) }, [])
+  useLayoutEffect(() => { box.current?.querySelector('button')?.focus({ preventScroll: true }) }, [])
   const move = (event: KeyboardEvent) => {
     const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0
     if (event.key === 'Escape') {

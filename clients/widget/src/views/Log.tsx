@@ -105,6 +105,11 @@ export function Log({ session, greeting }: { session: Session; greeting: string 
   const [picking, setPicking] = useState<string | null>(null)
 
   const onKeyDown = (event: KeyboardEvent) => {
+    if (picking && event.key === 'Escape') {
+      event.stopPropagation()
+      setPicking(null)
+      return
+    }
     const all = [...(content.current?.querySelectorAll<HTMLElement>('[data-row]') ?? [])]
     const at = all.findIndex((row) => row.contains(event.target as Node))
     const next = { ArrowUp: at < 0 ? all.length - 1 : at - 1, ArrowDown: at + 1, Home: 0, End: all.length - 1 }[event.key]

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useRef } from 'preact/hooks'
 import type { Chat } from '../chat.ts'
 import type { Language } from '../texts.ts'
 import { SharedContext } from './context.ts'
@@ -11,7 +11,7 @@ export function Root({ chat, language, greeting }: { chat: Chat; language: Langu
   const field = useRef<HTMLTextAreaElement>(null)
   const wasOpen = useRef<boolean | null>(null)
   const opened = wasOpen.current === false && open
-  useEffect(() => {
+  useLayoutEffect(() => {
     // A window that was open before a reload takes no focus from the page.
     if (wasOpen.current === true && !open && chat.store.view.hadFocus) button.current?.focus({ preventScroll: true })
     wasOpen.current = open
