@@ -1,7 +1,8 @@
 // What happens while the page is open: rows and receipts on one channel, typing on another.
-import { RealtimeClient, type RealtimeChannel } from '@supabase/realtime-js'
+import type { RealtimeChannel, RealtimeClient } from '@supabase/realtime-js'
 import type { MessageRow, ParticipationRow, Reaction } from '@dovetail/chat/state'
 import type { Api } from './api.ts'
+import { loadRealtime } from './realtime.ts'
 
 export interface PresenceRow { user_id: string; is_online: boolean; last_seen_at: string }
 
@@ -19,10 +20,14 @@ export interface Heard {
 }
 
 const LONGEST_DELAY_MS = 30_000
+/** How often the server is asked where nothing can be heard: a policy of the page may allow one script and no other. */
+const POLL_MS = 10_000
 
 export class Live {
-  private readonly client: RealtimeClient
+  private client: RealtimeClient | undefined
   private readonly params: { apikey: string }
+  private poll: ReturnType<typeof setInterval> | undefined
+  private stopped = false
   private channels: RealtimeChannel[] = []
   private typing: RealtimeChannel | undefined
   private again: ReturnType<typeof setTimeout> | undefined
@@ -32,34 +37,40 @@ export class Live {
   constructor(private readonly api: Api, private readonly conversation: string, private readonly heard: Heard) {
     const jwt = api.tokens.session?.jwt ?? ''
     this.params = { apikey: api.anonKey ?? jwt }
-    this.client = new RealtimeClient(`${api.url.replace(/^http/, 'ws')}/realtime/v1`, {
-      params: this.params,
-      accessToken: async () => (await this.api.tokens.fresh()).jwt,
-    })
   }
 
   async start(): Promise<void> {
     const generation = ++this.generation
+    try {
+      const made = await loadRealtime()
+      this.client ??= new made.RealtimeClient(`${this.api.url.replace(/^http/, 'ws')}/realtime/v1`, {
+        params: this.params,
+        accessToken: async () => (await this.api.tokens.fresh()).jwt,
+      })
+    } catch {
+      if (!this.stopped) this.poll ??= setInterval(this.heard.live, POLL_MS)
+      return
+    }
     // A channel that is joined before there is a token is joined as a visitor.
     await this.client.setAuth().catch(() => {})
-    if (generation === this.generation) this.join(generation)
+    if (generation === this.generation && !this.stopped) this.join(this.client, generation)
   }
 
   /** A new token: the channels that are joined go on with it, and so does the next connection. */
   renewed(): void {
     if (!this.api.anonKey) this.params.apikey = this.api.tokens.session?.jwt ?? this.params.apikey
-    void this.client.setAuth().catch(() => {})
+    void this.client?.setAuth().catch(() => {})
   }
 
   /** The network is back: nobody waits for the end of a delay. */
   hurry(): void {
-    if (this.client.isConnected()) return
-    this.client.connect()
+    // Where there is no channel yet, joining connects.
+    if (this.channels.length > 0 && this.client?.isConnected() === false) this.client.connect()
   }
 
-  private join(generation: number): void {
-    const messages = this.client.channel(`messages:${this.conversation}`, { config: { private: true } })
-    const typing = this.client.channel(`typing:${this.conversation}`, { config: { private: true, broadcast: { self: false } } })
+  private join(client: RealtimeClient, generation: number): void {
+    const messages = client.channel(`messages:${this.conversation}`, { config: { private: true } })
+    const typing = client.channel(`typing:${this.conversation}`, { config: { private: true, broadcast: { self: false } } })
     this.channels = [messages, typing]
     this.typing = typing
     this.listen(messages)
@@ -122,14 +133,16 @@ export class Live {
 
   private leave(): void {
     this.generation++
-    for (const channel of this.channels) void this.client.removeChannel(channel)
+    for (const channel of this.channels) void this.client?.removeChannel(channel)
     this.channels = []
     this.typing = undefined
   }
 
   stop(): void {
+    this.stopped = true
     clearTimeout(this.again)
+    clearInterval(this.poll)
     this.leave()
-    void this.client.disconnect()
+    void this.client?.disconnect()
   }
 }

@@ -68,6 +68,7 @@ describe('with the keyboard alone', () => {
     await page.keyboard.type('line two')
     await page.keyboard.press('Enter')
     await bubble(page, 'Line one\nline two').waitFor()
+    await page.getByTestId('receipt').filter({ hasText: 'Sent' }).waitFor()
     await say(guest.ada, conversation, 'A nice question')
     await bubble(page, 'A nice question').waitFor()
     await page.keyboard.press('Shift+Tab')

@@ -34,6 +34,15 @@ test('a strict policy of the page: no style element, no eval, nothing that is no
   await page.fine()
 })
 
+test('a policy that allows one file only: messages come all the same, a little later', async (t) => {
+  const guest = await link()
+  const page = await visit(t, guest, { policy: strict().replace(scripts(), `${scripts()}/widget.js`) })
+  await open(page)
+  await say(guest.ada, await conversationOf(guest), 'Not live, but here')
+  await bubble(page, 'Not live, but here').waitFor()
+  assert.equal(await page.getByTestId('banner').count(), 0)
+})
+
 describe('styles of the page', () => {
   test('nothing of them comes through', async (t) => {
     const guest = await link()

@@ -1,6 +1,6 @@
 // One message: its text, files, reactions, and what becomes of it.
 import { Component } from 'preact'
-import { useLayoutEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { reactionGroups, type Message, type Outgoing } from '@dovetail/chat/state'
 import type { BubbleRow } from '../rows.ts'
 import type { Session } from '../tokens.ts'
@@ -28,7 +28,13 @@ const LONG_PRESS_MS = 450
 function Picker({ message, mine, onDone }: { message: Message; mine: string | undefined; onDone: () => void }) {
   const { chat, language: { t } } = useShared()
   const box = useRef<HTMLDivElement>(null)
-  useLayoutEffect(() => { box.current?.querySelector('button')?.focus({ preventScroll: true }) }, [])
+  const [below, setBelow] = useState(false)
+  useLayoutEffect(() => {
+    box.current?.querySelector('button')?.focus({ preventScroll: true })
+    // No room above, where the messages begin: then below.
+    const log = box.current?.closest('.log')
+    if (box.current && log && box.current.getBoundingClientRect().top < log.getBoundingClientRect().top) setBelow(true)
+  }, [])
   const move = (event: KeyboardEvent) => {
     const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0
     if (event.key === 'Escape') {
@@ -46,7 +52,7 @@ function Picker({ message, mine, onDone }: { message: Message; mine: string | un
     event.stopPropagation()
   }
   return (
-    <div class="picker" role="group" aria-label={t('react')} ref={box} onKeyDown={move} data-testid="picker">
+    <div class={`picker ${below ? 'below' : ''}`} role="group" aria-label={t('react')} ref={box} onKeyDown={move} data-testid="picker">
       {chat.store.state.settings.allowed_emoji.slice(0, 6).map((emoji) => (
         <button
           key={emoji} type="button" aria-label={mine === emoji ? t('unreact', { emoji }) : t('reactWith', { emoji })} aria-pressed={mine === emoji}
