@@ -23,7 +23,7 @@ export class Chat {
   readonly api: Api
   files!: Files
   outbox!: Outbox
-  private history!: History
+  history!: History
   readonly typing = new Typing((isTyping) => this.live?.sayTyping(this.me, isTyping))
   private live: Live | undefined
   private stopped = false
@@ -193,7 +193,6 @@ export class Chat {
   // Reading
 
   fill = (): Promise<void> => this.history.fill()
-  older = (): Promise<void> => this.history.older()
 
   private catchUp(): void {
     void this.fill()

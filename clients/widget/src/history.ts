@@ -59,6 +59,12 @@ export class History {
     this.filled()
   }
 
+  /** Replies of a thread: the advisor may answer there, and the guest has no other place to see them. */
+  async thread(root: string): Promise<void> {
+    const page = await this.ask({ thread_id: root, page_size: 200 }).catch(() => null)
+    if (page) this.store.dispatch({ type: 'timeline-page', key: timelineKey(this.conversation, root), messages: page.messages, where: 'latest', hasBefore: page.has_more })
+  }
+
   async older(): Promise<void> {
     const { ids, hasBefore } = timelineOf(this.store.state, this.conversation)
     const first = this.store.state.messages[ids[0] ?? '']

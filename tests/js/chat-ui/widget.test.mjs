@@ -164,6 +164,24 @@ describe('the two sides', () => {
     await page.fine()
   })
 
+  test('what the advisor answers in a thread is shown below its message', async (t) => {
+    const guest = await link()
+    const page = await visit(t, guest)
+    await open(page)
+    await write(page, 'Which train?')
+    await page.getByTestId('receipt').filter({ hasText: 'Sent' }).waitFor()
+    const conversation = await conversationOf(guest)
+    const { messages: [root] } = await guest.ada.rpc('get_messages', { conversation_id: conversation })
+    await say(guest.ada, conversation, 'The early one', { thread_id: root.id })
+    await page.getByTestId('replies').getByText('The early one').waitFor()
+    await say(guest.ada, conversation, 'At eight', { thread_id: root.id })
+    await page.getByTestId('replies').getByText('At eight').waitFor()
+    await page.getByTestId('replies').getByText('2 replies').waitFor()
+    await page.reload()
+    await page.getByTestId('replies').getByText('At eight').waitFor()
+    await page.fine()
+  })
+
   test('older messages come when one scrolls up, and the place is kept; away from the end a pill counts', async (t) => {
     const guest = await link()
     const page = await visit(t, guest)

@@ -1,7 +1,7 @@
 // One message: its text, files, reactions, and what becomes of it.
 import { Component } from 'preact'
-import { useLayoutEffect, useRef, useState } from 'preact/hooks'
-import { reactionGroups, type Message, type Outgoing } from '@dovetail/chat/state'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { reactionGroups, type Message, type Outgoing, type Timeline } from '@dovetail/chat/state'
 import type { BubbleRow } from '../rows.ts'
 import type { Session } from '../tokens.ts'
 import { Attachments, Uploading } from './Attachments.tsx'
@@ -16,6 +16,8 @@ export interface Props {
   /** One's own choice that the server may not know yet. */
   chosen: string | null | undefined
   receipt: string | null
+  /** Its replies, where they have been asked for. */
+  thread: Timeline | undefined
   picking: boolean
   onPick: (key: string | null) => void
   /** Changes when files move on or the language changes: then it is drawn anew. */
@@ -74,7 +76,27 @@ function Undelivered({ item }: { item: Outgoing }) {
   )
 }
 
-function Content({ row, session, chosen, receipt, picking, onPick }: Props) {
+/** Replies of a thread, below the message that they answer. */
+function Replies({ root, thread }: { root: Message; thread: Timeline | undefined }) {
+  const { chat, language: { t } } = useShared()
+  useEffect(() => { void chat.history.thread(root.id) }, [root.id, root.reply_count])
+  const { messages } = chat.store.state
+  const replies = (thread?.ids ?? []).map((id) => messages[id]).filter((m) => m !== undefined && !m.in_main_line)
+  return (
+    <div class="replies" data-testid="replies">
+      <span class="note">{t('replies', { count: root.reply_count })}</span>
+      {replies.map((reply) => reply && (
+        <div class="reply" key={reply.id}>
+          <b dir="auto">{reply.sender_name}</b>
+          {reply.deleted_at ? <i>{t('deleted')}</i> : <span dir="auto"><MessageText text={reply.content} /></span>}
+          {reply.attachments.length > 0 && <Attachments items={reply.attachments} />}
+        </div>
+      ))}
+    </div>
+  )
+}
+
+function Content({ row, session, chosen, receipt, thread, picking, onPick }: Props) {
   const { chat, language } = useShared()
   const { t } = language
   const { message, outgoing, own, key } = row
@@ -126,6 +148,7 @@ function Content({ row, session, chosen, receipt, picking, onPick }: Props) {
             ))}
           </div>
         )}
+        {message && message.reply_count > 0 && <Replies root={message} thread={thread} />}
         {message?.edited_at && !message.deleted_at && <span class="note">{t('edited')}</span>}
         {outgoing?.state === 'failed' ? <Undelivered item={outgoing} /> : receipt && <span class="note" data-testid="receipt">{receipt}</span>}
       </div>

@@ -1,6 +1,6 @@
 // The messages, oldest first. At the end it follows; scrolled up nothing moves.
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
-import { timelineOf, typingIn } from '@dovetail/chat/state'
+import { timelineKey, timelineOf, typingIn } from '@dovetail/chat/state'
 import { rowsOf, type BubbleRow, type Row } from '../rows.ts'
 import type { Session } from '../tokens.ts'
 import { Avatar } from './Avatar.tsx'
@@ -59,7 +59,7 @@ function useScroll(rows: Row[], typing: boolean) {
     if (atEnd) setMissed(0)
     if (box.scrollTop < 80 && !loading.current) {
       loading.current = true
-      void chat.older().finally(() => { loading.current = false })
+      void chat.history.older().finally(() => { loading.current = false })
     }
   }
   return { log, content, missed, away, onScroll, toEnd }
@@ -138,6 +138,7 @@ export function Log({ session, greeting }: { session: Session; greeting: string 
           {rows.map((row) => (row.kind === 'divider'
             ? <div class="divider" key={row.key}><time dateTime={row.at} title={language.exact(row.at)}>{language.divider(row.at)}</time></div>
             : <Bubble key={row.key} row={row} session={session} chosen={row.message ? state.reacting[row.message.id] : undefined} receipt={receiptOf(row)}
+                thread={row.message ? state.timelines[timelineKey(conversationId, row.message.id)] : undefined}
                 picking={picking === row.key} onPick={setPicking} version={row.outgoing ? version : language.locale} />))}
           {typing && (
             <div class="row other first last" data-testid="typing" role="status" aria-label={t('typing', { name: session.advisorName })}>
