@@ -33,7 +33,7 @@ export function ClientPage({ id, t }: { id: string; t: AppTexts }) {
         )}
         {conversation && profile && (
           <Sheet title={profile.display_name} onClose={() => setConversation(null)}>
-            <Thread conversationId={conversation} onClose={() => setConversation(null)} onBack={() => setConversation(null)} onOpen={(c, m) => go(`#/c/${c}${m ? `/${m}` : ''}`)} />
+            <Thread conversationId={conversation} onClose={() => setConversation(null)} onOpen={(c, m) => go(`#/c/${c}${m ? `/${m}` : ''}`)} />
           </Sheet>
         )}
       </main>

@@ -29,7 +29,7 @@ export function SignedIn({ supabase, user, config, choices, onChoose }: Props) {
   const locale = localeOf(choices)
   if (!chat) return <div className="app-loading"><Spinner /></div>
   const signOut = () => {
-    void chat.push.disable().catch(() => {}).finally(() => supabase.auth.signOut({ scope: 'local' }))
+    void chat.leave().finally(() => supabase.auth.signOut({ scope: 'local' }))
   }
   return (
     <ChatProvider chat={chat} locale={locale} theme={choices.theme}>

@@ -1,6 +1,6 @@
 // How much is unread: in the title, on the icon of the tab, on the icon of the installed app.
 import { useChatState, useLanguage } from '@dovetail/chat-react'
-import { useEffect } from 'react'
+import { useEffect, useRef } from 'react'
 
 const SIZE = 64
 
@@ -28,7 +28,24 @@ async function drawIcon(count: number): Promise<string> {
   return canvas.toDataURL()
 }
 
+/** What was read here, or on another device, needs no notice any more. */
+async function closeNotices(conversations: string[]): Promise<void> {
+  const worker = await navigator.serviceWorker?.getRegistration()
+  for (const tag of conversations) for (const notice of (await worker?.getNotifications({ tag })) ?? []) notice.close()
+}
+
+function useNotices(): void {
+  const unread = useChatState((s) => Object.values(s.conversations).filter((c) => c.unread_count > 0).map((c) => c.id))
+  const before = useRef<string[]>([])
+  useEffect(() => {
+    const read = before.current.filter((id) => !unread.includes(id))
+    before.current = unread
+    if (read.length > 0) void closeNotices(read).catch(() => {})
+  }, [unread])
+}
+
 export function useBadges(): void {
+  useNotices()
   const unread = useChatState((s) => s.unreadTotal)
   const { t } = useLanguage()
   useEffect(() => {

@@ -181,6 +181,14 @@ export class Chat {
     await this.kept.putSnapshot({ conversations: kept, timelines: lasts }).catch(() => {})
   }
 
+  /** Before signing out: this browser takes no more push messages, and keeps nothing of what was shown. */
+  async leave(): Promise<void> {
+    await this.push.disable().catch(() => {})
+    for (const end of this.ends.splice(0)) end()
+    this.keep.cancel()
+    await this.kept.clear().catch(() => {})
+  }
+
   stop(): void {
     for (const end of this.ends) end()
     for (const part of [this.list, this.live, this.typing, this.reading, this.uploads, this.outbox]) part.stop()

@@ -14,6 +14,8 @@ export interface Kept {
   putDraft: (key: string, text: string) => Promise<void>
   snapshot: () => Promise<Snapshot | undefined>
   putSnapshot: (snapshot: Snapshot) => Promise<void>
+  /** Who signs out leaves nothing behind, except messages that are still on their way. */
+  clear: () => Promise<void>
   close: () => void
 }
 
@@ -70,6 +72,11 @@ export async function openKept(user: string): Promise<Kept> {
     putDraft: (key, text) => (text ? write('drafts', key, text) : drop('drafts', key)),
     snapshot: () => ask('snapshots', 'readonly', (s) => s.get('last')) as Promise<Snapshot | undefined>,
     putSnapshot: (snapshot) => write('snapshots', 'last', snapshot),
+    async clear() {
+      const waiting = await ask('outbox', 'readonly', (s) => s.count())
+      const stores: StoreName[] = waiting > 0 ? ['drafts', 'snapshots'] : ['drafts', 'snapshots', 'files']
+      for (const store of stores) await ask(store, 'readwrite', (s) => s.clear())
+    },
     close: () => database.close(),
   }
 }
@@ -92,6 +99,7 @@ export function inMemory(): Kept {
     putDraft: async () => {},
     snapshot: async () => undefined,
     putSnapshot: async () => {},
+    clear: async () => {},
     close: () => {},
   }
 }

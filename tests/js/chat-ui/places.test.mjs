@@ -83,6 +83,11 @@ describe('places', () => {
     assert.match(await side.locator('.dt-hit').textContent(), /The needle <b>is<\/b> here/)
     await side.locator('.dt-hit').click()
     await page.locator('.dt-highlight').filter({ hasText: 'The needle' }).waitFor()
+    // From the list, in all conversations.
+    await page.getByTestId('list-search').fill('elsewhere')
+    await page.getByRole('button', { name: 'Search messages for “elsewhere”' }).click()
+    await page.locator('.dt-hit').filter({ hasText: 'Searched' }).click()
+    await page.locator('.dt-highlight').filter({ hasText: 'My needle is elsewhere' }).waitFor()
     await page.fine()
   })
 
@@ -120,6 +125,31 @@ describe('places', () => {
     await page.locator('.dt-conversation').waitFor({ state: 'detached' })
     const list = await ben.rpc('get_conversations')
     assert.deepEqual(list.map((c) => [c.name, c.participants.map((p) => p.display_name)]), [['Sunday run', ['Cleo']]])
+    await page.fine()
+  })
+
+  test('who signs out leaves nothing of it in the browser', async (t) => {
+    const [ana, ben] = await people({ Ana: 'trainer', Ben: 'client' })
+    const conversation = await direct(ana, ben)
+    await say(ben, conversation, 'Between us')
+    const page = await browserOf(t, ana, { conversation })
+    await composer(page).fill('Half of a thought')
+    const kept = () => page.evaluate(async (id) => {
+      const request = indexedDB.open(`dovetail-chat-${id}`)
+      await new Promise((done) => { request.onsuccess = done })
+      const all = await Promise.all(['drafts', 'snapshots'].map((name) => new Promise((done) => {
+        const rows = request.result.transaction(name).objectStore(name).getAll()
+        rows.onsuccess = () => done(rows.result)
+      })))
+      request.result.close()
+      return JSON.stringify(all)
+    }, ana.id)
+    await until('it is kept', async () => /Half of a thought.*Between us/.test(await kept()) || kept())
+    await page.evaluate(() => { location.hash = '#/preferences' })
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.getByLabel('Email').waitFor()
+    assert.equal(await kept(), '[[],[]]')
+    assert.equal(await page.evaluate(() => localStorage.getItem('dovetail-auth')), null)
     await page.fine()
   })
 

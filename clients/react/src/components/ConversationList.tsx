@@ -17,6 +17,8 @@ export interface ConversationListProps {
   onOpen: (id: string) => void
   /** Which tabs: 'all', 'unread', a kind of people ('trainers', 'clients', ...), 'group', 'archived'. Without: what fits the people. */
   tabs?: string[]
+  /** Searches what was said rather than who with. */
+  onSearch?: (text: string) => void
   /** Beside the title, for what belongs to the page. */
   menu?: ReactNode
 }
@@ -32,7 +34,7 @@ function useTabs(): string[] {
   return ['all', ...(kinds.length > 1 ? kinds.map((kind) => `${kind}s`) : []), 'unread', 'archived']
 }
 
-export function ConversationList({ current, onOpen, tabs: given, menu }: ConversationListProps) {
+export function ConversationList({ current, onOpen, tabs: given, onSearch, menu }: ConversationListProps) {
   const usual = useTabs()
   const tabs = given ?? usual
   const chat = useChat()
@@ -109,6 +111,9 @@ export function ConversationList({ current, onOpen, tabs: given, menu }: Convers
           }} data-testid="list-search" />
         {search && <IconButton icon="close" size={16} label={t('clearSearch')} onClick={() => setSearch('')} />}
       </div>
+      {onSearch && search.trim() && (
+        <button type="button" className="dt-search-messages" onClick={() => onSearch(search.trim())}><Icon name="search" size={16} />{t('searchMessagesFor', { text: search.trim() })}</button>
+      )}
       <div className="dt-tabs" role="group" aria-label={t('conversationList')}>
         {tabs.map((tab) => (
           <button type="button" key={tab} data-tab={tab} aria-pressed={list.filter === tab} tabIndex={list.filter === tab ? 0 : -1} onClick={() => choose(tab)} onKeyDown={onTabKey}>

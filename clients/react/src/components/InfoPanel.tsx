@@ -118,7 +118,7 @@ function Choices({ conversation }: { conversation: Conversation }) {
       </div>
       <label className="dt-choice"><span>{t('mute')}</span>
         <select value={muted ? 'on' : 'off'} onChange={(event) => muteFor(event.target.value)}>
-          <option value="off">{muted ? t('unmute') : '—'}</option>
+          <option value="off">{t(muted ? 'unmute' : 'off')}</option>
           {muted && <option value="on">{t('muted')}</option>}
           <option value="1">{t('muteHour')}</option><option value="24">{t('muteDay')}</option><option value="infinity">{t('muteForever')}</option>
         </select>

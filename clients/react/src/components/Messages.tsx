@@ -6,6 +6,7 @@ import { useLanguage } from '../i18n/index.tsx'
 import { ConversationList } from './ConversationList.tsx'
 import { Blank, HintProvider } from './controls.tsx'
 import { Help } from './Help.tsx'
+import { SearchPanel } from './SearchPanel.tsx'
 import { Switcher } from './Switcher.tsx'
 import { Thread } from './Thread.tsx'
 
@@ -21,7 +22,11 @@ export function Messages({ conversationId, messageId, onOpen, tabs, menu }: Mess
   const chat = useChat()
   const { t } = useLanguage()
   const [dialog, setDialog] = useState<'switcher' | 'help' | null>(null)
-  const open = useCallback((id: string) => onOpen(id), [onOpen])
+  const [searching, setSearching] = useState<string | null>(null)
+  const open = useCallback((id: string) => {
+    setSearching(null)
+    onOpen(id)
+  }, [onOpen])
   const hasAny = useChatState((s) => s.list.ids.length > 0)
 
   useEffect(() => {
@@ -50,9 +55,13 @@ export function Messages({ conversationId, messageId, onOpen, tabs, menu }: Mess
 
   return (
     <HintProvider>
-      <main className={`dt-page${conversationId ? ' dt-page-open' : ''}`}>
-        <ConversationList current={conversationId} onOpen={open} tabs={tabs} menu={menu} />
-        {conversationId
+      <main className={`dt-page${conversationId || searching !== null ? ' dt-page-open' : ''}`}>
+        <ConversationList current={conversationId} onOpen={open} tabs={tabs} menu={menu} onSearch={setSearching} />
+        {searching !== null ? (
+          <section className="dt-thread dt-thread-search">
+            <SearchPanel key={searching} start={searching} onClose={() => setSearching(null)} onOpen={(c, m) => { setSearching(null); onOpen(c, m) }} />
+          </section>
+        ) : conversationId
           ? <Thread conversationId={conversationId} messageId={messageId} onBack={() => onOpen(null)} onOpen={(c, m) => onOpen(c, m)} />
           : <section className="dt-thread dt-thread-blank">{hasAny && <Blank icon="thread" title={t('pickConversation')} hint={t('pickConversationHint')} />}</section>}
         {dialog === 'switcher' && <Switcher onClose={() => setDialog(null)} onOpen={open} />}

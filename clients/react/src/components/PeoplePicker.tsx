@@ -8,7 +8,7 @@ import { Spinner } from './controls.tsx'
 import { Modal } from './Dialogs.tsx'
 import { Icon } from './Icon.tsx'
 
-const KINDS: Record<string, Key> = { trainer: 'trainers', client: 'clients', advisor: 'advisors', member: 'members' }
+const KINDS: Record<string, Key> = { trainer: 'trainer', client: 'client', advisor: 'advisor', member: 'member' }
 
 interface Props { title: string; action: string; without?: string[]; naming?: boolean; onClose: () => void; onDone: (chosen: Profile[], name: string) => void }
 

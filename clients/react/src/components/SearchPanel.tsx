@@ -7,7 +7,7 @@ import { Blank, Failed, Spinner } from './controls.tsx'
 import { plainText } from './MessageText.tsx'
 import { Side } from './Side.tsx'
 
-interface Props { conversationId?: string; onClose: () => void; onOpen: (conversation: string, message: string) => void }
+interface Props { conversationId?: string; start?: string; onClose: () => void; onOpen: (conversation: string, message: string) => void }
 
 type Found = { state: 'idle' | 'loading' | 'failed' } | { state: 'ready'; hits: Hit[]; more: boolean }
 
@@ -16,12 +16,12 @@ const WAIT_MS = 200
 const readable = (text: string): string => plainText(text).replace(/^…[0-9a-f-]{1,36}\)/, '…').replace(/@\[([^\]]{1,200})\](\([0-9a-f-]{0,36})?…$/, '@$1…')
 const day = (value: string, days = 0) => (value ? new Date(new Date(`${value}T00:00`).getTime() + days * 86_400_000).toISOString() : null)
 
-export function SearchPanel({ conversationId, onClose, onOpen }: Props) {
+export function SearchPanel({ conversationId, start = '', onClose, onOpen }: Props) {
   const chat = useChat()
   const { t, dates } = useLanguage()
   const people = useChatState(useCallback((s) => (conversationId ? s.people[conversationId] : undefined), [conversationId]))
   const me = useChatState((s) => s.me?.id)
-  const [query, setQuery] = useState('')
+  const [query, setQuery] = useState(start)
   const [here, setHere] = useState(Boolean(conversationId))
   const [from, setFrom] = useState('')
   const [has, setHas] = useState('')

@@ -97,7 +97,7 @@ function OneThread({ conversationId, messageId, onBack, onClose, onOpen }: Threa
   const name = conversation ? nameOf(conversation, language) : ''
   let side: ReactNode = null
   if (panel?.kind === 'thread') side = <ThreadPanel key={panel.root} conversationId={conversationId} rootId={panel.root} target={panel.target} handlers={handlers} onClose={closePanel} />
-  else if (panel?.kind === 'info' && conversation) side = <InfoPanel conversation={conversation} onClose={closePanel} onLeft={() => onBack?.()} onAsk={setQuestion} />
+  else if (panel?.kind === 'info' && conversation) side = <InfoPanel conversation={conversation} onClose={closePanel} onLeft={() => (onBack ?? onClose)?.()} onAsk={setQuestion} />
   else if (panel?.kind === 'search') side = <SearchPanel conversationId={conversationId} onClose={closePanel} onOpen={(c, m) => (c === conversationId ? void jump(m) : onOpen?.(c, m))} />
 
   return (
