@@ -143,7 +143,7 @@ export class Chat {
     this.impatient ??= setTimeout(() => {
       this.store.set({ connection: navigator.onLine === false ? 'offline' : 'reconnecting' })
       // The server may be away, or have closed the door.
-      this.tokens.renew().catch(() => {})
+      this.later(Math.random() * 2000, () => this.tokens.renew().catch(() => {}))
     }, PATIENCE_MS)
   }
 

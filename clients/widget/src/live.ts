@@ -45,6 +45,8 @@ export class Live {
       const made = await loadRealtime()
       this.client ??= new made.RealtimeClient(`${this.api.url.replace(/^http/, 'ws')}/realtime/v1`, {
         params: this.params,
+        // Spread, so that after a restart of the server not everybody comes back at the same moment.
+        reconnectAfterMs: (tries: number) => Math.min(1000 * 2 ** (tries - 1), 10_000) * (0.75 + Math.random() / 2),
         accessToken: async () => (await this.api.tokens.fresh()).jwt,
       })
     } catch {

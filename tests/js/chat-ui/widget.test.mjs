@@ -139,6 +139,19 @@ describe('the two sides', () => {
     await page.fine()
   })
 
+  test('whether the advisor is online is shown, and when they were last', async (t) => {
+    const guest = await link()
+    const page = await visit(t, guest)
+    await open(page)
+    await guest.ada.client.realtime.setAuth()
+    const here = guest.ada.client.channel(`presence:${guest.org}`, { config: { private: true, presence: { key: guest.ada.id } } })
+    await new Promise((done) => here.subscribe((status) => { if (status === 'SUBSCRIBED') here.track({ here: true }).then(done) }))
+    await page.getByTestId('status').filter({ hasText: /^Online$/ }).waitFor()
+    await guest.ada.client.removeAllChannels()
+    await page.getByTestId('status').filter({ hasText: /^Last seen / }).waitFor()
+    await page.fine()
+  })
+
   test('reactions are chosen by mouse, shown on both sides, and taken back', async (t) => {
     const guest = await link()
     const page = await visit(t, guest)

@@ -70,7 +70,7 @@ function Header({ session }: { session: Session }) {
         {online && <span class="online" />}
       </span>
       <div class="titles">
-        <h2 id="name" dir="auto">{session.advisorName}</h2>
+        <h2 dir="auto">{session.advisorName}</h2>
         <p class="about" dir="auto" title={session.subjectTitle}>{t('about', { subject: session.subjectTitle })}</p>
         {status && <p class="status" data-testid="status">{status}</p>}
       </div>
