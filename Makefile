@@ -4,7 +4,7 @@
 run: clients ## a Postgres, the server with its pages, and what to paste into a browser or node
 	scripts/ensure postgres && cargo run --release -- dev --demo
 
-clients: ## the pages at /chat, built into clients/dist
+clients: ## the pages at /chat and the widget, built into clients/dist
 	scripts/ensure node && npm ci --prefix clients --no-audit --no-fund && npm run build --prefix clients && cp clients/package-lock.json clients/node_modules/.installed
 
 test: clients ## everything: units, sockets, transcripts, JavaScript and Python clients, the inspector in Chromium

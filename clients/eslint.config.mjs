@@ -13,6 +13,11 @@ export default ts.config(
     rules: { 'react-hooks/rules-of-hooks': 'error', 'react-hooks/exhaustive-deps': 'error' },
   },
   {
+    // Scripts of a page, as they are.
+    files: ['widget/demo/*.js'],
+    languageOptions: { globals: { document: 'readonly', fetch: 'readonly', location: 'readonly', URLSearchParams: 'readonly' } },
+  },
+  {
     rules: {
       eqeqeq: 'error',
       'max-lines': ['error', 350],

@@ -18,8 +18,19 @@ use crate::clients::{ARGUMENTS, folder, node_modules, run};
 use crate::support::token;
 
 /// Files of the folder, each of which a test below names.
-const FILES: [&str; 7] = [
-    "access", "files", "hostile", "live", "offline", "places", "scroll",
+const FILES: [&str; 12] = [
+    "access",
+    "files",
+    "hostile",
+    "live",
+    "offline",
+    "places",
+    "scroll",
+    "widget",
+    "widget-access",
+    "widget-files",
+    "widget-hostile",
+    "widget-offline",
 ];
 
 fn clients() -> PathBuf {
@@ -127,15 +138,44 @@ async fn the_pages_are_for_keyboards_screen_readers_and_other_languages() {
     passes("access").await;
 }
 
-/// The tests ask for a stop and a start of the server on a port of their own.
+#[tokio::test]
+async fn who_holds_a_link_and_their_advisor_talk_in_the_widget() {
+    passes("widget").await;
+}
+
+#[tokio::test]
+async fn the_widget_is_for_keyboards_screen_readers_and_phones() {
+    passes("widget-access").await;
+}
+
+#[tokio::test]
+async fn the_widget_sends_and_shows_files() {
+    passes("widget-files").await;
+}
+
+#[tokio::test]
+async fn the_widget_stands_what_pages_do_to_it() {
+    passes("widget-hostile").await;
+}
+
 #[tokio::test]
 async fn nothing_is_lost_offline_or_over_a_restart_of_the_server() {
+    passes_over_a_restart("offline").await;
+}
+
+#[tokio::test]
+async fn the_widget_loses_nothing_offline_or_over_a_restart_of_the_server() {
+    passes_over_a_restart("widget-offline").await;
+}
+
+/// The tests ask for a stop and a start of the server on a port of their own.
+async fn passes_over_a_restart(file: &str) {
     let world = Arc::new(Mutex::new(ground().await));
     let control = TcpListener::bind(("127.0.0.1", 0))
         .await
         .expect("a control port");
     let port = control.local_addr().expect("its address").port();
-    let mut node = node("offline", &*world.lock().await);
+    let mut node = node(file, &*world.lock().await);
     node.env("CONTROL_PORT", port.to_string());
     let served = Arc::clone(&world);
     let orders = tokio::spawn(async move {
@@ -158,6 +198,6 @@ async fn nothing_is_lost_offline_or_over_a_restart_of_the_server() {
             stream.write_all(b"done\n").await.expect("the answer");
         }
     });
-    run("offline", &mut node).await;
+    run(file, &mut node).await;
     orders.await.expect("both orders were given");
 }

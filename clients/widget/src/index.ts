@@ -1,0 +1,36 @@
+// The guest's chat for pages that are built: import { mount } from '@dovetail/widget'.
+import { define, DovetailChatElement, type Theme, type Visitor } from './element.ts'
+
+export interface MountOptions {
+  /** Address of the server; that of the page, or of the script, where it is left out. */
+  url?: string
+  subjectId: string
+  shareToken: string
+  /** Public key, where a gateway in front of the server asks for it. */
+  anonKey?: string
+  locale?: string
+  theme?: Theme
+  position?: 'left' | 'right'
+  /** Shown while there are no messages. */
+  greeting?: string
+}
+
+const ATTRIBUTES: Record<keyof MountOptions, string> = {
+  url: 'url', subjectId: 'subject-id', shareToken: 'share-token', anonKey: 'anon-key', locale: 'locale', theme: 'theme', position: 'position', greeting: 'greeting',
+}
+
+/** Puts the button into the page and gives the element, which has the methods. */
+export function mount(options: MountOptions, parent: HTMLElement = document.body): DovetailChatElement {
+  define()
+  const element = document.createElement('dovetail-chat') as DovetailChatElement
+  for (const [name, attribute] of Object.entries(ATTRIBUTES)) {
+    const value = options[name as keyof MountOptions]
+    if (value) element.setAttribute(attribute, value)
+  }
+  parent.append(element)
+  return element
+}
+
+export { define, DovetailChatElement }
+export type { Theme, Visitor }
+export type { Told } from './told.ts'
