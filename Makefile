@@ -5,13 +5,13 @@ run: clients ## a Postgres, the server with its pages, and what to paste into a 
 	scripts/ensure postgres && cargo run --release -- dev --demo
 
 clients: ## the pages at /chat and the widget, built into clients/dist
-	scripts/ensure node && npm ci --prefix clients --no-audit --no-fund && npm run build --prefix clients && cp clients/package-lock.json clients/node_modules/.installed
+	scripts/ensure node && scripts/modules clients && npm run build --prefix clients
 
 test: clients ## everything: units, sockets, transcripts, JavaScript and Python clients, the inspector in Chromium
 	scripts/ensure postgres node python chromium && cargo test --no-fail-fast
 
 lint-js: ## the inspector, the pages of the chat and the tests in JavaScript
-	scripts/ensure node && npm ci --prefix tests/js --no-audit --no-fund && tests/js/node_modules/.bin/eslint --config tests/js/eslint.config.mjs clients/inspector 'tests/js/**/*.mjs' && npm ci --prefix clients --no-audit --no-fund && npm run lint --prefix clients && npm run types --prefix clients
+	scripts/ensure node && scripts/modules tests/js && tests/js/node_modules/.bin/eslint --config tests/js/eslint.config.mjs clients/inspector 'tests/js/**/*.mjs' && scripts/modules clients && npm run lint --prefix clients && npm run types --prefix clients
 
 check: lint-js ## format, lints, licences
 	cargo fmt --check && cargo clippy --all-targets --locked -- -D warnings && scripts/ensure cargo-deny && cargo deny check bans licenses sources
