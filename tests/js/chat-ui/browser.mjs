@@ -26,7 +26,8 @@ before(async () => {
   database.on('error', () => {})
   await database.connect()
   await bucket(database)
-  browser = await chromium.launch({ executablePath })
+  // Without a language, as on a bare machine, Chromium cannot write names of files that have umlauts.
+  browser = await chromium.launch({ executablePath, env: { ...process.env, LANG: 'C.UTF-8', LC_ALL: 'C.UTF-8' } })
   // The server's own pages, or those of this folder over a server that has none.
   pages = process.env.CHAT_PAGES === 'server' ? { url: `${server}/chat/`, stop() {} } : await servePages({ server, anonKey })
 })
