@@ -129,7 +129,7 @@ returns table (
   last_message_at timestamptz, last_message_preview text, last_message_sender_id uuid, last_message_sender_name text,
   role text, unread_count bigint, mention_count bigint, last_read_at timestamptz, last_read_message_id uuid,
   muted_until timestamptz, notify text, pinned_at timestamptz, archived_at timestamptz,
-  participant_count bigint, participants jsonb)
+  participant_count bigint, participants json)
 language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
@@ -176,7 +176,7 @@ begin
   from listed l
   left join lateral chat.unread(l.id, me, l.last_read_at) u on l.last_message_at > coalesce(l.last_read_at, '-infinity')
   cross join lateral (
-    select max(other.number) + 1 as number, coalesce(jsonb_agg(jsonb_build_object(
+    select max(other.number) + 1 as number, coalesce(json_agg(json_build_object(
         'user_id', other.user_id, 'display_name', f.display_name, 'avatar_url', f.avatar_url, 'kind', f.kind, 'role', other.role,
         'online', coalesce(s.is_online and s.last_seen_at > now() - interval '11 minutes', false), 'last_seen_at', s.last_seen_at,
         'last_read_at', other.last_read_at) order by other.joined_at, other.user_id) filter (where other.user_id is not null), '[]') as people
