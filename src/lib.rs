@@ -7,7 +7,7 @@
 //! 2. One resource each: [`postgres`], [`replication`], [`hub`].
 //! 3. Capabilities: [`access`], [`broadcast`], [`presence`], [`changes`], [`typescript`] and the [`doctor`]; [`tenant`] ties them
 //!    together, [`tenants`] knows which there are.
-//! 4. Doors: [`socket`], [`api`], [`gateway`], [`chat`]; and [`app`], which builds everything from a [`config`].
+//! 4. Doors: [`socket`], [`api`], [`gateway`], [`chat`], [`pages`]; and [`app`], which builds everything from a [`config`].
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 #![cfg_attr(

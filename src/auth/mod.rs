@@ -21,6 +21,7 @@ mod signing;
 mod testing;
 mod token;
 mod validators;
+mod vapid;
 
 pub use api::ApiKeys;
 pub use claims::Claims;
@@ -30,3 +31,4 @@ pub use keys::Keys;
 pub use mint::mint;
 pub use signing::{SigningKey, SigningKeyError};
 pub use validators::{ClaimValidators, ClaimValidatorsError};
+pub use vapid::VapidKey;

@@ -2,8 +2,7 @@
 
 use super::reader::{Reader, boolean};
 use super::{Config, Secret};
-use crate::auth::SigningKey;
-use crate::chat::push::VapidKey;
+use crate::auth::{SigningKey, VapidKey};
 
 /// Everything the messaging system is told (`/chat/v1` and its workers).
 #[derive(Clone)]

@@ -3,19 +3,13 @@
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { after, before, describe, test } from 'node:test'
-import { chromium } from 'playwright-core'
+import { launch } from './chromium.mjs'
 import { anon, client, database, fresh, libraries, mint, subscribed, table, url, user } from './support.mjs'
 
-const PLACES = [
-  '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome',
-  '/Applications/Chromium.app/Contents/MacOS/Chromium', '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-]
 
 let browser
 before(async () => {
-  const executablePath = process.env.CHROME_BIN ?? PLACES.find((path) => fs.existsSync(path))
-  assert.ok(executablePath, 'Chromium is missing: `scripts/ensure chromium` installs it')
-  browser = await chromium.launch({ executablePath })
+  browser = await launch()
 })
 after(() => browser?.close())
 

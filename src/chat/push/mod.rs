@@ -9,7 +9,6 @@ mod encrypt;
 mod measures;
 mod queue;
 mod send;
-mod vapid;
 mod worker;
 
 use std::sync::Arc;
@@ -19,9 +18,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::link::Link;
+use crate::auth::VapidKey;
 use crate::config::ChatConfig;
 use crate::postgres::ConnectOptions;
-pub use vapid::VapidKey;
 
 /// The key that browsers subscribe with (`applicationServerKey`): the uncompressed point in base64url. None when nothing is
 /// pushed.

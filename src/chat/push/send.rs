@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::address::{NotAllowed, Resolver, check};
 use super::encrypt::{Receiver, encrypt};
-use super::vapid::VapidKey;
+use crate::auth::VapidKey;
 
 /// Longest time for one request, resolution and connection included.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);

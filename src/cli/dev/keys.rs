@@ -9,8 +9,7 @@ use anyhow::Context;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use dovetail::auth::mint;
-use dovetail::chat::push::VapidKey;
+use dovetail::auth::{VapidKey, mint};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 

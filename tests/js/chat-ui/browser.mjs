@@ -1,33 +1,25 @@
 // The pages in a real browser, one context for each person.
 import assert from 'node:assert/strict'
-import fs from 'node:fs'
 import { after, before } from 'node:test'
 import { createClient } from '@supabase/supabase-js'
 import pg from 'pg'
-import { chromium } from 'playwright-core'
+import { launch } from '../chromium.mjs'
 import WebSocket from 'ws'
 import { servePages } from './pages.mjs'
 import { anonKey, bucket, fine, server } from './people.mjs'
 
-const PLACES = [
-  '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome',
-  '/Applications/Chromium.app/Contents/MacOS/Chromium', '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-]
 
 let browser
 let pages
 export let database
 
 before(async () => {
-  const executablePath = process.env.CHROME_BIN ?? PLACES.find((path) => fs.existsSync(path))
-  assert.ok(executablePath, 'Chromium is missing: `scripts/ensure chromium` installs it')
   database = new pg.Client(process.env.DATABASE_URL)
   // A test stops the server, and some servers have their own Postgres.
   database.on('error', () => {})
   await database.connect()
   await bucket(database)
-  // Without a language, as on a bare machine, Chromium cannot write names of files that have umlauts.
-  browser = await chromium.launch({ executablePath, env: { ...process.env, LANG: 'C.UTF-8', LC_ALL: 'C.UTF-8' } })
+  browser = await launch()
   // The server's own pages, or those of this folder over a server that has none.
   pages = process.env.CHAT_PAGES === 'server' ? { url: `${server}/chat/`, stop() {} } : await servePages({ server, anonKey })
 })
@@ -84,14 +76,4 @@ export async function write(page, text) {
   await composer(page).press('Enter')
 }
 
-/** Waits until something is true in the page; says what it was instead. */
-export async function until(what, check, ms = 10_000) {
-  const deadline = Date.now() + ms
-  let seen
-  do {
-    seen = await check()
-    if (seen === true) return
-    await new Promise((done) => setTimeout(done, 50))
-  } while (Date.now() < deadline)
-  assert.fail(`${what}: ${JSON.stringify(seen)}`)
-}
+export { until } from './until.mjs'

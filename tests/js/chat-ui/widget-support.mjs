@@ -1,18 +1,16 @@
 // Pages of somebody else with the widget in them, in a real browser; an advisor with supabase-js on the other side.
 import assert from 'node:assert/strict'
 import crypto from 'node:crypto'
-import fs from 'node:fs'
 import fsp from 'node:fs/promises'
 import http from 'node:http'
 import path from 'node:path'
 import { after, before } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { chromium } from 'playwright-core'
+import { launch } from '../chromium.mjs'
 import { fine, people, server, service } from './people.mjs'
 
 export const built = fileURLToPath(new URL('../../../clients/dist/widget', import.meta.url))
 const KINDS = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.mjs': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8' }
-const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome']
 
 let browser
 let host
@@ -31,9 +29,7 @@ async function answer(request, response) {
 
 before(async () => {
   await fsp.access(path.join(built, 'widget.js')).catch(() => { throw new Error('clients/dist/widget is missing: `make clients` builds it') })
-  const executablePath = process.env.CHROME_BIN ?? PLACES.find((place) => fs.existsSync(place))
-  assert.ok(executablePath, 'Chromium is missing: `scripts/ensure chromium` installs it')
-  browser = await chromium.launch({ executablePath })
+  browser = await launch()
   host = http.createServer((request, response) => void answer(request, response))
   await new Promise((done) => { host.listen(0, done) })
 })
@@ -129,14 +125,4 @@ export async function listens(t, { ada }, conversation) {
   return { rows, typing, say: (is_typing) => keys.send({ type: 'broadcast', event: 'typing', payload: { type: 'typing', user_id: ada.id, is_typing } }) }
 }
 
-/** Waits until something is true; says what it was instead. */
-export async function until(what, check, ms = 10_000) {
-  const deadline = Date.now() + ms
-  let seen
-  do {
-    seen = await check()
-    if (seen === true) return
-    await new Promise((done) => setTimeout(done, 50))
-  } while (Date.now() < deadline)
-  assert.fail(`${what}: ${JSON.stringify(seen)}`)
-}
+export { until } from './until.mjs'

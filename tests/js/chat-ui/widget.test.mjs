@@ -60,10 +60,16 @@ describe('without one', () => {
     ['a link that is off', async (guest) => { await turn(guest, false); return guest }],
   ]) {
     test(`C-604: ${what}: nothing is rendered and nothing is thrown`, async (t) => {
-      const page = await visit(t, await change(await link()), { before: (p) => p.addInitScript(() => { window.told = [] }) })
+      let answered
+      const page = await visit(t, await change(await link()), { before: (p) => {
+        answered = p.waitForResponse('**/chat/v1/guest-token*').then((response) => response.finished())
+        return p.addInitScript(() => { window.told = [] })
+      } })
       await page.waitForFunction(() => window.DovetailChat)
       await page.evaluate(() => window.DovetailChat.on('error', (e) => window.told.push(e.status)))
-      await page.waitForTimeout(600)
+      await answered
+      // What the answer makes is made by the second frame.
+      await page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)) }))
       assert.equal(await launcher(page).count(), 0)
       assert.equal(await page.evaluate(() => document.querySelector('dovetail-chat').shadowRoot?.childElementCount ?? 0), 0)
       await page.evaluate(() => { window.DovetailChat.open(); window.DovetailChat.toggle(); window.DovetailChat.identify({ name: 'Nobody' }) })
@@ -72,9 +78,13 @@ describe('without one', () => {
   }
 
   test('a server that is away is asked again, quietly', async (t) => {
-    let away = true
-    const page = await visit(t, await link(), { before: (p) => p.route('**/chat/v1/guest-token*', (route) => (away ? route.abort() : route.continue())) })
-    await page.waitForTimeout(500)
+    let [away, asked] = [true, () => {}]
+    const asking = new Promise((done) => { asked = done })
+    const page = await visit(t, await link(), { before: (p) => p.route('**/chat/v1/guest-token*', async (route) => {
+      await (away ? route.abort() : route.continue())
+      asked()
+    }) })
+    await asking
     assert.equal(await launcher(page).count(), 0)
     away = false
     await launcher(page).waitFor()

@@ -52,7 +52,7 @@ impl VapidKey {
 
     /// The `Authorization` for a push service at `origin` (`https://host[:port]`); `now` in seconds since 1970. None when
     /// signing fails.
-    pub(super) fn authorization(&self, origin: &str, subject: &str, now: i64) -> Option<String> {
+    pub fn authorization(&self, origin: &str, subject: &str, now: i64) -> Option<String> {
         let encode = |part: &serde_json::Value| BASE64_URL_SAFE_NO_PAD.encode(part.to_string());
         let header = json!({ "typ": "JWT", "alg": "ES256" });
         let claims = json!({ "aud": origin, "exp": now + LIFETIME, "sub": subject });
