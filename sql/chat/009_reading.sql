@@ -134,6 +134,7 @@ language plpgsql stable security definer set search_path = '' set plan_cache_mod
 #variable_conflict use_column
 declare
   me uuid := auth.uid();
+  mine uuid[] := array(select chat.my_conversations());
   wanted integer := least(greatest(coalesce(page_size, 50), 1), 200);
   wanted_kind text := case when coalesce(filter, 'all') in ('all', 'unread', 'archived', 'direct', 'group', 'project') then null else rtrim(filter, 's') end;
   pattern text := case when btrim(coalesce(search, '')) <> '' then '%' || replace(replace(replace(btrim(search), '\', '\\'), '%', '\%'), '_', '\_') || '%' end;
@@ -150,11 +151,11 @@ begin
     select c.id, c.type, c.name, c.org_id, c.project_id, c.created_by, c.created_at, c.last_message_at, c.last_message_preview,
       c.last_message_sender_id, c.last_message_sender_name, p.role, p.last_read_at, p.last_read_message_id, p.muted_until, p.notify,
       p.pinned_at, p.archived_at, coalesce(c.last_message_at, c.created_at) as active_at
-    -- The check: nothing but the caller's own participations is looked at.
-    from chat.my_conversations() mine
-    join public.conversation_participants p on p.conversation_id = mine and p.user_id = me
-    join public.conversations c on c.id = mine
-    where (before is null
+    from public.conversation_participants p
+    join public.conversations c on c.id = p.conversation_id
+    -- The check: nothing but the caller's own participations is looked at. By person first, so that one look-up finds them all.
+    where p.user_id = me and p.left_at is null and p.conversation_id = any (mine)
+      and (before is null
         or (coalesce(c.last_message_at, c.created_at), c.id) < (before, coalesce(before_id, '00000000-0000-0000-0000-000000000000')))
       -- What was put away comes back with the next message.
       and (filter = 'archived') = (p.archived_at is not null and p.archived_at >= coalesce(c.last_message_at, c.created_at))
@@ -184,7 +185,7 @@ begin
       select q.user_id, q.role, q.joined_at, q.last_read_at, count(*) over () as number
       from public.conversation_participants q
       where q.conversation_id = l.id and q.user_id <> me and q.left_at is null
-      order by q.joined_at, q.user_id limit 8) other
+      order by q.joined_at, q.user_id limit 5) other
     left join public.profiles f on f.id = other.user_id
     left join public.user_presence s on s.user_id = other.user_id
   ) o
@@ -192,7 +193,7 @@ begin
 end
 $$;
 comment on function public.get_conversations(text, text, timestamptz, integer, uuid) is
-  'The caller''s conversations, most recent activity first. filter: all, unread, archived, direct, group, project, or a kind of participant (trainers, clients ...). search: part of the name of the conversation or of a participant. before and before_id: last_message_at (or created_at) and id of the last row of the page before. participants: the first 8 others.';
+  'The caller''s conversations, most recent activity first. filter: all, unread, archived, direct, group, project, or a kind of participant (trainers, clients ...). search: part of the name of the conversation or of a participant. before and before_id: last_message_at (or created_at) and id of the last row of the page before. participants: the first 5 others.';
 
 create or replace function public.get_participants(conversation_id uuid)
 returns table (user_id uuid, display_name text, avatar_url text, kind text, role text, online boolean, last_seen_at timestamptz,
