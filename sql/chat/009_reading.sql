@@ -122,7 +122,7 @@ $$;
 comment on function chat.unread(uuid, uuid, timestamptz) is 'Unread messages, and those of them that name the reader; counted, never kept.';
 
 create or replace function public.get_conversations(
-  filter text default 'all', search text default null, before timestamptz default null, page_size integer default 50,
+  filter text default 'all', search text default null, before timestamptz default null, page_size integer default 30,
   before_id uuid default null)
 returns table (
   id uuid, type text, name text, org_id uuid, project_id text, created_by uuid, created_at timestamptz,
@@ -135,7 +135,7 @@ language plpgsql stable security definer set search_path = '' set plan_cache_mod
 declare
   me uuid := auth.uid();
   mine uuid[] := array(select chat.my_conversations());
-  wanted integer := least(greatest(coalesce(page_size, 50), 1), 200);
+  wanted integer := least(greatest(coalesce(page_size, 30), 1), 200);
   wanted_kind text := case when coalesce(filter, 'all') in ('all', 'unread', 'archived', 'direct', 'group', 'project') then null else rtrim(filter, 's') end;
   pattern text := case when btrim(coalesce(search, '')) <> '' then '%' || replace(replace(replace(btrim(search), '\', '\\'), '%', '\%'), '_', '\_') || '%' end;
 begin
@@ -193,7 +193,7 @@ begin
 end
 $$;
 comment on function public.get_conversations(text, text, timestamptz, integer, uuid) is
-  'The caller''s conversations, most recent activity first. filter: all, unread, archived, direct, group, project, or a kind of participant (trainers, clients ...). search: part of the name of the conversation or of a participant. before and before_id: last_message_at (or created_at) and id of the last row of the page before. participants: the first 5 others.';
+  'The caller''s conversations, most recent activity first. filter: all, unread, archived, direct, group, project, or a kind of participant (trainers, clients ...). search: part of the name of the conversation or of a participant. page_size: 30, at most 200. before and before_id: last_message_at (or created_at) and id of the last row of the page before. participants: the first 5 others.';
 
 create or replace function public.get_participants(conversation_id uuid)
 returns table (user_id uuid, display_name text, avatar_url text, kind text, role text, online boolean, last_seen_at timestamptz,
