@@ -89,6 +89,10 @@ pub const CHANGES_MATCHED: &str = "dovetail_changes_matched_total";
 pub const CHANGES_DELIVERED: &str = "dovetail_changes_delivered_total";
 /// Rows hidden from an audience because a question about them failed.
 pub const CHANGES_HIDDEN: &str = "dovetail_changes_hidden_by_failure_total";
+/// Decisions of compiled policies.
+pub const CHANGES_COMPILED: &str = "dovetail_changes_compiled_decisions_total";
+/// Decisions of compiled policies that were not Postgres' own.
+pub const CHANGES_CONTRADICTED: &str = "dovetail_changes_compiled_contradicted_total";
 /// Visibility questions asked.
 pub const CHANGES_QUESTIONS: &str = "dovetail_changes_questions_total";
 /// Time from the first visibility question of a batch to its last answer.
@@ -184,6 +188,8 @@ pub const METRICS: &[Metric] = &[
     counter(CHANGES_MATCHED, "Row changes that a subscription's table, event and filters matched"),
     counter(CHANGES_DELIVERED, "Frames of row changes handed to channels"),
     counter(CHANGES_HIDDEN, "Rows hidden from an audience because a question about them failed"),
+    counter(CHANGES_COMPILED, "Decisions about the visibility of rows that compiled policies made"),
+    counter(CHANGES_CONTRADICTED, "Decisions of compiled policies that Postgres contradicted; each ends compiling for a table"),
     counter(CHANGES_QUESTIONS, "Questions about the visibility of rows"),
     histogram(CHANGES_QUESTION_SECONDS, QUESTION_SECONDS, "Seconds from the first such question of a batch to its last answer"),
     counter(ACCESS_QUESTIONS, "Questions about private channels sent to Postgres"),

@@ -142,6 +142,8 @@ fn changes_settings(config: &Config) -> changes::Settings {
         old_record_original: config.old_record == config::OldRecord::Original,
         max_record_bytes: config.max_record_bytes,
         visibility_connections: config.visibility_connections,
+        compile_policies: config.compile_policies,
+        compare_every: config.compare_policies_every,
         statement_timeout: config.statement_timeout,
         ..changes::Settings::default()
     }

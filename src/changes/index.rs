@@ -12,11 +12,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ahash::RandomState;
+use parking_lot::Mutex;
 use smallvec::SmallVec;
 
-use super::catalog::{Table, View};
+use super::catalog::{Policy, Table, View};
+use super::compiled::{Bound, Readers};
 use super::condition::{Filter, Key, key_of};
 use super::entry::Wanted;
+use super::image::Image;
 use super::plan::Plan;
 use super::record::Operation;
 use super::row::RowChange;
@@ -64,7 +67,77 @@ pub(crate) struct Concerned {
 }
 
 /// The subscribers of a group at one moment.
-pub(crate) type Snapshot = Arc<Vec<Concerned>>;
+pub(crate) type Snapshot = Arc<Crowd>;
+
+/// See [`Snapshot`].
+pub(crate) struct Crowd {
+    list: Vec<Concerned>,
+    roles: SmallVec<[Arc<str>; 1]>,
+    /// Ways to find those whom a policy (by its id) shows a row, made when first needed.
+    readers: Mutex<SmallVec<[(u64, Option<Arc<Readers>>); 1]>>,
+}
+
+impl Crowd {
+    fn new(list: Vec<Concerned>) -> Self {
+        let mut roles: SmallVec<[Arc<str>; 1]> = SmallVec::new();
+        for concerned in &list {
+            let role = concerned.subscriber.audience.role();
+            if !roles.contains(role) {
+                roles.push(role.clone());
+            }
+        }
+        Self {
+            list,
+            roles,
+            readers: Mutex::default(),
+        }
+    }
+
+    /// The roles of all.
+    pub(crate) fn roles(&self) -> &[Arc<str>] {
+        &self.roles
+    }
+
+    /// Everybody of a role.
+    pub(crate) fn of_role<'a>(&'a self, role: &'a Arc<str>) -> impl Iterator<Item = &'a Concerned> {
+        let only = self.roles.len() == 1;
+        let list = self.list.iter();
+        list.filter(move |concerned| only || concerned.subscriber.audience.role() == role)
+    }
+
+    /// Those of a role to whom a compiled policy may show the row, and perhaps others. `None`: it cannot be told apart.
+    pub(crate) fn readers(
+        &self,
+        role: &Arc<str>,
+        policy: &Policy,
+        image: &Image,
+    ) -> Option<impl Iterator<Item = &Concerned>> {
+        let compiled = policy.compiled()?;
+        let readers = {
+            let mut known = self.readers.lock();
+            match known.iter().find(|(id, _)| *id == policy.id) {
+                Some((_, readers)) => readers.clone(),
+                None => {
+                    let bound: Vec<(u32, Arc<Bound>)> = (0u32..)
+                        .zip(&self.list)
+                        .filter(|(_, concerned)| concerned.subscriber.audience.role() == role)
+                        .map(|(place, concerned)| {
+                            let audience = &concerned.subscriber.audience;
+                            (place, audience.bound(policy.id, compiled))
+                        })
+                        .collect();
+                    let places = bound.iter().map(|(place, bound)| (*place, &**bound));
+                    let readers = Readers::new(compiled, places).map(Arc::new);
+                    known.push((policy.id, readers.clone()));
+                    readers
+                }
+            }
+        }?;
+        let places = readers.of(compiled, &compiled.columns(&policy.guard, image))?;
+        let list = &self.list;
+        Some(places.into_iter().filter_map(|place| list.get(place as usize)))
+    }
+}
 
 /// Bindings with the same filter on the same presented table.
 struct Group {
@@ -243,7 +316,7 @@ impl Index {
 impl Group {
     fn snapshot(&mut self) -> Snapshot {
         self.snapshot
-            .get_or_insert_with(|| Arc::new(self.members.values().cloned().collect()))
+            .get_or_insert_with(|| Arc::new(Crowd::new(self.members.values().cloned().collect())))
             .clone()
     }
 }

@@ -7,7 +7,7 @@ pub(super) use crate::metrics_names::{
     CHANGES_DELIVERED as DELIVERED, CHANGES_MATCHED as MATCHED, CHANGES_ROWS as ROWS,
 };
 use crate::metrics_names::{
-    CHANGES_HIDDEN as HIDDEN, CHANGES_QUESTION_SECONDS as QUESTION_SECONDS,
+    CHANGES_COMPILED as COMPILED, CHANGES_CONTRADICTED as CONTRADICTED, CHANGES_HIDDEN as HIDDEN, CHANGES_QUESTION_SECONDS as QUESTION_SECONDS,
     CHANGES_QUESTIONS as QUESTIONS,
 };
 
@@ -18,6 +18,16 @@ pub(super) fn questions(count: usize, time: Duration) {
 
 pub(super) fn hidden(rows: usize) {
     metrics::counter!(HIDDEN).increment(rows as u64);
+}
+
+/// Decisions of compiled policies.
+pub(super) fn compiled(decisions: usize) {
+    metrics::counter!(COMPILED).increment(decisions as u64);
+}
+
+/// A decision of a compiled policy that was not Postgres' own.
+pub(super) fn contradicted() {
+    metrics::counter!(CONTRADICTED).increment(1);
 }
 
 /// Runs `warn` at most once a second.

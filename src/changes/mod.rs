@@ -7,6 +7,7 @@
 //! What is not proven to be visible is not sent, whatever fails.
 
 mod catalog;
+mod compiled;
 mod complete;
 mod condition;
 mod delivery;
@@ -146,6 +147,7 @@ impl Changes {
             options.clone(),
             vec![settings.publication.clone()],
             settings.statement_timeout,
+            settings.compile_policies,
         ));
         let connections = Arc::new(Connections::new(
             options,
@@ -153,9 +155,14 @@ impl Changes {
             settings.statement_timeout,
         ));
         let judge = Arc::new(visibility::Postgres::new(connections.clone()));
+        let shortcut = visibility::Shortcut::new(
+            judge.clone(),
+            catalog.clone(),
+            settings.compare_every,
+        );
         let resolver = Resolver {
             settings,
-            visibility: judge.clone(),
+            visibility: Arc::new(shortcut),
             connections,
         };
         let state = Arc::new(State::new(catalog, resolver, judge));

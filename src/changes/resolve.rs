@@ -13,7 +13,7 @@ use super::complete;
 use super::condition::Filter;
 use super::entry::Wanted;
 use super::image::Image;
-use super::index::{Hit, Subscriber, Views};
+use super::index::{Concerned, Hit, Subscriber, Views};
 use super::record::{OldValues, Operation};
 use super::row::{Fetched, RowChange};
 use super::settings::Settings;
@@ -285,56 +285,27 @@ impl Resolver {
 fn groups(matched: &Matched, views: &Views) -> Vec<Group> {
     let operation = matched.row.operation;
     let mut groups: Vec<Group> = Vec::new();
+    let mut image = None;
     for hit in &matched.hits {
-        let mut last_role: Option<(Arc<str>, Option<Arc<View>>)> = None;
-        for concerned in hit.snapshot.iter() {
-            let role = concerned.subscriber.audience.role();
-            let view = match &last_role {
-                Some((known, view)) if Arc::ptr_eq(known, role) => view.clone(),
-                _ => {
-                    let view = views.get(&(role.clone(), hit.table.oid)).cloned().flatten();
-                    last_role = Some((role.clone(), view.clone()));
-                    view
-                }
+        for role in hit.snapshot.roles() {
+            let Some(view) = views.get(&(role.clone(), hit.table.oid)).cloned().flatten() else {
+                continue;
             };
-            let Some(view) = view else { continue };
             let error = operation != Operation::Delete && !view.key_selectable;
             if error != hit.error {
                 continue;
             }
-            for binding in &concerned.bindings {
-                if !wants(binding.wanted, operation) {
-                    continue;
-                }
-                let position = groups.iter().position(|group| {
-                    Arc::ptr_eq(&group.view, &view)
-                        && group.legacy == binding.legacy
-                        && group.select == binding.select
-                });
-                let group = match position {
-                    Some(position) => groups.get_mut(position),
-                    None => {
-                        groups.push(Group {
-                            view: view.clone(),
-                            select: binding.select.clone(),
-                            legacy: binding.legacy,
-                            error,
-                            old_values: OldValues::Identity,
-                            recipients: Vec::new(),
-                        });
-                        groups.last_mut()
-                    }
-                };
-                let Some(group) = group else { continue };
-                match group.recipients.last_mut() {
-                    Some(last) if last.subscriber.id == concerned.subscriber.id => {
-                        last.ids.push(binding.id);
-                    }
-                    _ => group.recipients.push(Recipient {
-                        subscriber: concerned.subscriber.clone(),
-                        ids: SmallVec::from_elem(binding.id, 1),
-                    }),
-                }
+            // Whoever is not among those who may see the row as it is now gets nothing of it.
+            let readers = match &view.access {
+                Access::Judged(policy) if !error && operation != Operation::Delete => image
+                    .get_or_insert_with(|| matched.row.new_image())
+                    .as_ref()
+                    .and_then(|image| hit.snapshot.readers(role, policy, image)),
+                _ => None,
+            };
+            match readers {
+                Some(readers) => add(&mut groups, &view, error, operation, readers),
+                None => add(&mut groups, &view, error, operation, hit.snapshot.of_role(role)),
             }
         }
     }
@@ -348,6 +319,52 @@ fn groups(matched: &Matched, views: &Views) -> Vec<Group> {
         key(a).cmp(&key(b))
     });
     groups
+}
+
+/// Adds those who want the operation to the groups of their bodies.
+fn add<'a>(
+    groups: &mut Vec<Group>,
+    view: &Arc<View>,
+    error: bool,
+    operation: Operation,
+    readers: impl Iterator<Item = &'a Concerned>,
+) {
+    for concerned in readers {
+        for binding in &concerned.bindings {
+            if !wants(binding.wanted, operation) {
+                continue;
+            }
+            let position = groups.iter().position(|group| {
+                Arc::ptr_eq(&group.view, view)
+                    && group.legacy == binding.legacy
+                    && group.select == binding.select
+            });
+            let group = match position {
+                Some(position) => groups.get_mut(position),
+                None => {
+                    groups.push(Group {
+                        view: view.clone(),
+                        select: binding.select.clone(),
+                        legacy: binding.legacy,
+                        error,
+                        old_values: OldValues::Identity,
+                        recipients: Vec::new(),
+                    });
+                    groups.last_mut()
+                }
+            };
+            let Some(group) = group else { continue };
+            match group.recipients.last_mut() {
+                Some(last) if last.subscriber.id == concerned.subscriber.id => {
+                    last.ids.push(binding.id);
+                }
+                _ => group.recipients.push(Recipient {
+                    subscriber: concerned.subscriber.clone(),
+                    ids: SmallVec::from_elem(binding.id, 1),
+                }),
+            }
+        }
+    }
 }
 
 /// One recipient per subscriber: filters of several entries may have matched.

@@ -20,6 +20,10 @@ pub struct Settings {
     pub max_record_bytes: usize,
     /// Connections for visibility questions.
     pub visibility_connections: usize,
+    /// Evaluate policies here where their meaning is known, instead of asking the database.
+    pub compile_policies: bool,
+    /// One decision of a compiled policy in so many is compared with the database's own; 0: none.
+    pub compare_every: u64,
     /// Limit of one question to the database; what is not answered then is hidden.
     pub statement_timeout: Duration,
     /// Tell a channel when it subscribed to something that can never be delivered to it, and why.
@@ -36,6 +40,8 @@ impl Default for Settings {
             old_record_original: false,
             max_record_bytes: 1 << 20,
             visibility_connections: 2,
+            compile_policies: true,
+            compare_every: 10_000,
             statement_timeout: Duration::from_secs(5),
             warnings: true,
             fill_unchanged: true,

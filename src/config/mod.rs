@@ -136,6 +136,11 @@ pub struct Config {
     pub slot_durable: bool,
     /// Connections that ask Postgres who may see a row. Default 2.
     pub visibility_connections: usize,
+    /// Evaluate policies here where their meaning is known. Default `true`.
+    pub compile_policies: bool,
+    /// One decision of a compiled policy in so many is compared with the database's own, from
+    /// `COMPARE_POLICIES_EVERY`; 0: none. Default 10,000.
+    pub compare_policies_every: u64,
     /// Longest run of one statement on the tenant's database, from `STATEMENT_TIMEOUT_MS`. Default 5 s.
     pub statement_timeout: Duration,
     /// Removal of old message partitions.

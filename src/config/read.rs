@@ -144,6 +144,8 @@ pub(super) fn read(reader: &mut Reader<'_>, purpose: Purpose, now: i64) -> Confi
         slot_name_suffix: reader.raw("SLOT_NAME_SUFFIX"),
         slot_durable: reader.flag("SLOT_DURABLE"),
         visibility_connections: reader.size("VISIBILITY_CONNECTIONS", 1..=64),
+        compile_policies: reader.flag("COMPILE_POLICIES"),
+        compare_policies_every: reader.size("COMPARE_POLICIES_EVERY", 0..=u64::MAX) as u64,
         statement_timeout: reader.millis("STATEMENT_TIMEOUT_MS", 10),
         janitor: Janitor {
             run: reader.flag("RUN_JANITOR"),

@@ -208,6 +208,8 @@ pub const SETTINGS: &[Setting] = &[
     plain(Changes, "SLOT_NAME_SUFFIX", Text, "", "Appended to the slot's name after an underscore; set but empty leaves the underscore"),
     plain(Changes, "SLOT_DURABLE", Bool, "false", "true: keep the slot across restarts, so that nothing is lost; write-ahead log is retained meanwhile"),
     plain(Changes, "VISIBILITY_CONNECTIONS", Number, "2", "Connections that ask the database who may see a row"),
+    plain(Changes, "COMPILE_POLICIES", Bool, "true", "Evaluate simple policies in the server instead of asking the database; dovetail doctor says which are"),
+    plain(Changes, "COMPARE_POLICIES_EVERY", Number, "10000", "One decision of a compiled policy in so many is also asked of the database and compared; 0: none"),
     plain(Changes, "STATEMENT_TIMEOUT_MS", Millis, "5000", "Longest run of one statement on the database"),
 
     plain(Housekeeping, "RUN_JANITOR", Bool, "true", "Drop old partitions of realtime.messages"),

@@ -3,9 +3,11 @@
 //! All names are resolved by Postgres under an empty `search_path`, so that expressions come out fully qualified and
 //! mean the same wherever they are evaluated later.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Deserialize;
+
+use crate::changes::compiled::FunctionRow;
 
 /// Tables of the publications, and the partitioned tables above them.
 pub(super) const PUBLISHED: &str = "
@@ -101,7 +103,8 @@ select coalesce(case pg_catalog.to_jsonb(d) ->> 'datlocprovider'
     else d.datcollate in ('C', 'POSIX') end, false)
 from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()";
 
-/// What roles may do with tables. `$1`: role names, `$2`: oids of tables as int8[], one pair per position.
+/// What roles may do with tables. `$1`: role names, `$2`: oids of tables as int8[], one pair per position; `$3`: oids of
+/// functions as int8[], of which those are told that a role may not call.
 pub(super) const ROLES: &str = "
 select coalesce(json_agg(json_build_object(
     'role', r.rolname, 'table', c.oid::int8,
@@ -116,16 +119,32 @@ select coalesce(json_agg(json_build_object(
         select coalesce(json_agg(p.oid::int8), '[]') from pg_catalog.pg_policy p
         where p.polrelid = c.oid and p.polcmd in ('r', '*')
           and exists (select from pg_catalog.unnest(p.polroles) m(oid)
-                      where m.oid = 0 or pg_catalog.pg_has_role(r.oid, m.oid, 'USAGE'))))), '[]')::text
+                      where m.oid = 0 or pg_catalog.pg_has_role(r.oid, m.oid, 'USAGE'))),
+    'denied', (
+        select coalesce(json_agg(f.oid), '[]') from pg_catalog.unnest($3::int8[]) as f(oid)
+        where pg_catalog.has_function_privilege(r.oid, f.oid::pg_catalog.oid, 'EXECUTE') is not true))), '[]')::text
 from rows from (unnest($1::text[]), unnest($2::int8[])) as pair(role, relid)
 join pg_catalog.pg_roles r on r.rolname = pair.role
 join pg_catalog.pg_class c on c.oid = pair.relid::pg_catalog.oid";
 
-/// Which of these functions come with Postgres and never depend on anything but their arguments. `$1`: oids as int8[].
-pub(super) const PURE_FUNCTIONS: &str = "
-select p.oid::int8 from pg_catalog.pg_proc p
-where p.oid = any($1::int8[]::pg_catalog.oid[]) and p.provolatile = 'i' and p.oid < 16384::pg_catalog.oid
-  and p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace";
+/// What is to know of functions, and of what else the meaning of expressions depends on. `pure`: those that come with
+/// Postgres and never depend on anything but their arguments. `$1`: oids as int8[].
+pub(super) const FUNCTIONS: &str = "
+select json_build_object(
+    'pure', coalesce(json_agg(p.oid::int8) filter (where p.provolatile = 'i' and p.oid < 16384::pg_catalog.oid
+        and p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace), '[]'),
+    'others', coalesce(json_agg(json_build_object(
+        'oid', p.oid::int8, 'name', pg_catalog.format('%I.%I', n.nspname, p.proname), 'language', l.lanname,
+        'source', coalesce(p.prosrc, ''), 'returns', p.prorettype::int8,
+        'plain', p.prokind = 'f' and not p.proretset and p.pronargs = 0
+            and (p.proconfig is null or p.proconfig = array['search_path=\"\"'])
+            and pg_catalog.to_jsonb(p) ->> 'prosqlbody' is null)) filter (where p.oid >= 16384::pg_catalog.oid), '[]'),
+    'claim_is_unset', pg_catalog.current_setting('request.jwt.claim', true) is null,
+    'utf8', pg_catalog.current_setting('server_encoding') = 'UTF8')::text
+from pg_catalog.pg_proc p
+join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+join pg_catalog.pg_language l on l.oid = p.prolang
+where p.oid = any($1::int8[]::pg_catalog.oid[])";
 
 /// Changes whenever a role, a membership, a table, a column, a policy, a grant or a publication does.
 pub(super) const FINGERPRINT_ALL: &str = "
@@ -279,4 +298,13 @@ pub(super) struct RoleRow {
     pub(super) bypass: bool,
     pub(super) columns: Vec<i16>,
     pub(super) policies: Vec<u32>,
+    pub(super) denied: Vec<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct FunctionsRow {
+    pub(super) pure: BTreeSet<u32>,
+    pub(super) others: Vec<FunctionRow>,
+    pub(super) claim_is_unset: bool,
+    pub(super) utf8: bool,
 }

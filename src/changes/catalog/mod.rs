@@ -23,9 +23,10 @@ pub(crate) use policy::{Access, Policy, Reason};
 pub(crate) use table::{Generated, Table, identifier};
 pub(crate) use view::View;
 
+use super::compiled::{self, Functions};
 use crate::postgres::{self, ConnectOptions};
 use link::Link;
-use load::{ExpressionRow, PublishedRow, RoleRow, TableRow, TypeRow};
+use load::{ExpressionRow, FunctionsRow, PublishedRow, RoleRow, TableRow, TypeRow};
 
 /// A table that was locked is left alone for so long.
 const LOCKED_PAUSE: Duration = Duration::from_millis(50);
@@ -81,6 +82,10 @@ pub(crate) struct Catalog {
     cache: Mutex<Cache>,
     /// Held by who reads what is missing; those who miss the same wait, and find it.
     reading: tokio::sync::Mutex<()>,
+    /// Policies are compiled where they can be.
+    compiles: bool,
+    /// Tables whose policies are not, since Postgres said otherwise once.
+    distrusted: Arc<Mutex<BTreeSet<u32>>>,
 }
 
 #[derive(Default)]
@@ -110,6 +115,7 @@ impl Catalog {
         options: ConnectOptions,
         publications: Vec<String>,
         timeout: Duration,
+        compiles: bool,
     ) -> Self {
         Self {
             options,
@@ -118,6 +124,8 @@ impl Catalog {
             client: Arc::default(),
             cache: Mutex::default(),
             reading: tokio::sync::Mutex::default(),
+            compiles,
+            distrusted: Arc::default(),
         }
     }
 
@@ -134,6 +142,8 @@ impl Catalog {
                 ..Cache::default()
             }),
             reading: tokio::sync::Mutex::default(),
+            compiles: self.compiles,
+            distrusted: self.distrusted.clone(),
         }
     }
 
@@ -290,20 +300,34 @@ impl Catalog {
                 asked.insert((role.clone(), guard.oid));
             }
         }
+        let called: BTreeSet<u32> = tables
+            .values()
+            .chain(ancestors.values())
+            .flat_map(|table| policy::functions(&table.policies))
+            .collect();
+        let called: Vec<i64> = called
+            .into_iter()
+            .chain(compiled::called_in_bodies())
+            .map(i64::from)
+            .collect();
         let roles: Vec<&str> = asked.iter().map(|(role, _)| &**role).collect();
         let relations: Vec<i64> = asked.iter().map(|(_, oid)| i64::from(*oid)).collect();
-        let rows: Vec<RoleRow> = self.json(load::ROLES, &[&roles, &relations]).await?;
+        let rows: Vec<RoleRow> = self
+            .json(load::ROLES, &[&roles, &relations, &called])
+            .await?;
         let rows: HashMap<(&str, u32), &RoleRow> = rows
             .iter()
             .map(|row| ((row.role.as_str(), row.table), row))
             .collect();
-        let functions: Vec<i64> = tables
-            .values()
-            .chain(ancestors.values())
-            .flat_map(|table| policy::functions(&table.policies))
-            .map(i64::from)
-            .collect();
-        let pure = self.pure_functions(&functions).await?;
+        let known: FunctionsRow = self.json(load::FUNCTIONS, &[&called]).await?;
+        let functions = Functions::new(known.others, known.claim_is_unset, known.utf8);
+        let compiling = |guard: Option<&Arc<Table>>| match guard {
+            _ if !self.compiles => Err("compiling is switched off"),
+            Some(guard) if self.distrusted.lock().contains(&guard.oid) => {
+                Err("its answer once was not Postgres' own")
+            }
+            _ => Ok(&functions),
+        };
         Ok(pairs
             .iter()
             .map(|(role, oid)| {
@@ -319,7 +343,8 @@ impl Catalog {
                         table.clone(),
                         row,
                         guard.as_ref().zip(guard_row),
-                        &pure,
+                        &known.pure,
+                        compiling(guard.as_ref()),
                     )))
                 });
                 ((role.clone(), *oid), view)
@@ -327,15 +352,9 @@ impl Catalog {
             .collect())
     }
 
-    async fn pure_functions(&self, functions: &[i64]) -> Result<BTreeSet<u32>, Error> {
-        if functions.is_empty() {
-            return Ok(BTreeSet::new());
-        }
-        let rows = self.query(load::PURE_FUNCTIONS, &[&functions]).await?;
-        Ok(rows
-            .iter()
-            .filter_map(|row| u32::try_from(row.try_get::<_, i64>(0).ok()?).ok())
-            .collect())
+    /// The policies of this table are not compiled any more.
+    pub(crate) fn distrust(&self, table: u32) {
+        self.distrusted.lock().insert(table);
     }
 
     async fn tables(

@@ -6,10 +6,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::load::PolicyRow;
 use super::table::Table;
+use crate::changes::compiled::{Compiled, Functions};
 
 /// The rule for one role and table.
 #[derive(Debug, Clone)]
@@ -48,6 +49,36 @@ pub(crate) struct Policy {
     pub(crate) needs_row: bool,
     /// Proven to give the same answer to every audience of the role.
     pub(crate) same_for_all: bool,
+    /// The same for evaluation here, or why there is none.
+    compiled: Result<Compiled, String>,
+    /// Postgres said otherwise once.
+    distrusted: AtomicBool,
+}
+
+impl Policy {
+    /// The policy as it can be evaluated without asking.
+    pub(crate) fn compiled(&self) -> Option<&Compiled> {
+        let trusted = !self.distrusted.load(Ordering::Relaxed);
+        self.compiled.as_ref().ok().filter(|_| trusted)
+    }
+
+    /// Why it is not compiled, in words that follow "because".
+    pub(crate) fn not_compiled(&self) -> Option<&str> {
+        self.compiled.as_ref().err().map(String::as_str)
+    }
+
+    /// From now on Postgres is asked.
+    pub(crate) fn distrust(&self) {
+        self.distrusted.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What compiling needs to know.
+pub(super) struct Compiling<'a> {
+    /// Of all that the policies call; `None`: nothing is compiled, for this reason.
+    pub(super) functions: Result<&'a Functions, &'static str>,
+    /// What the role may not call.
+    pub(super) denied: &'a [u32],
 }
 
 /// Node kinds that evaluate the same for everybody, given that the functions in them do.
@@ -81,6 +112,7 @@ pub(super) fn combine(
     guard: &Arc<Table>,
     applies: &dyn Fn(u32) -> bool,
     pure: &BTreeSet<u32>,
+    compiling: &Compiling<'_>,
 ) -> Access {
     let applicable = || {
         guard.policies.iter().filter(|policy| {
@@ -128,6 +160,16 @@ pub(super) fn combine(
         .filter(|(_, column)| numbers.contains(&column.number))
         .map(|(index, _)| index)
         .collect();
+    let compiled = match compiling.functions {
+        Ok(functions) => Compiled::new(
+            guard,
+            &stored(&permissive),
+            &stored(&restrictive),
+            functions,
+            &|function| !compiling.denied.contains(&function),
+        ),
+        Err(reason) => Err(reason.to_owned()),
+    };
     static NEXT: AtomicU64 = AtomicU64::new(1);
     Access::Judged(Arc::new(Policy {
         id: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -139,7 +181,14 @@ pub(super) fn combine(
             kinds(tree).all(|kind| PLAIN_NODES.contains(&kind))
                 && called(tree).all(|function| pure.contains(&function))
         }),
+        compiled,
+        distrusted: AtomicBool::new(false),
     }))
+}
+
+fn stored<'a>(policies: &[&'a PolicyRow]) -> Vec<&'a str> {
+    let trees = policies.iter().filter_map(|policy| policy.tree.as_deref());
+    trees.collect()
 }
 
 /// Column numbers of all variables, whatever query level they are of.
@@ -175,6 +224,11 @@ mod tests {
     const UID_IS_OWNER: &str = "{OPEXPR :opno 2972 :opfuncid 2956 :args ({FUNCEXPR :funcid 16388 :args <> :location 56} {VAR :varno 1 :varattno 2 :varlevelsup 0 :location 69}) :location 67}";
     const ROOM_IS_ONE: &str = "{OPEXPR :opno 96 :opfuncid 65 :args ({VAR :varno 1 :varattno 1 :varlevelsup 0} {CONST :consttype 23})}";
     const WHOLE_ROW: &str = "{FUNCEXPR :funcid 3176 :args ({VAR :varno 1 :varattno 0})}";
+
+    const NOT: Compiling<'_> = Compiling {
+        functions: Err("it is a test of something else"),
+        denied: &[],
+    };
 
     fn guard(policies: &[(bool, &str, &str)]) -> Arc<Table> {
         let row = TableRow {
@@ -231,7 +285,7 @@ mod tests {
             (true, "b", ROOM_IS_ONE),
             (false, "c", ROOM_IS_ONE),
         ]);
-        let policy = judged(combine(&guard, &|_| true, &BTreeSet::new()));
+        let policy = judged(combine(&guard, &|_| true, &BTreeSet::new(), &NOT));
         assert_eq!(policy.expression, "(c) and ((a) or (b))");
     }
 
@@ -239,7 +293,7 @@ mod tests {
     fn without_a_permissive_policy_nothing_is_visible() {
         let guard = guard(&[(false, "true", ROOM_IS_ONE), (true, "true", ROOM_IS_ONE)]);
         assert!(matches!(
-            combine(&guard, &|oid| oid == 1, &BTreeSet::new()),
+            combine(&guard, &|oid| oid == 1, &BTreeSet::new(), &NOT),
             Access::Closed(Reason::NoPolicy)
         ));
     }
@@ -247,16 +301,16 @@ mod tests {
     #[test]
     fn a_restrictive_policy_keeps_a_constant_true_from_opening_the_table() {
         let guard = guard(&[(true, "true", "{CONST}"), (false, "c", ROOM_IS_ONE)]);
-        judged(combine(&guard, &|_| true, &BTreeSet::new()));
+        judged(combine(&guard, &|_| true, &BTreeSet::new(), &NOT));
     }
 
     #[test]
     fn a_function_that_is_not_known_as_pure_makes_the_answer_depend_on_the_audience() {
         let pure = BTreeSet::from([65, 2956]);
         let room = guard(&[(true, "a", ROOM_IS_ONE)]);
-        assert!(judged(combine(&room, &|_| true, &pure)).same_for_all);
+        assert!(judged(combine(&room, &|_| true, &pure, &NOT)).same_for_all);
         let owner = guard(&[(true, "a", UID_IS_OWNER)]);
-        let policy = judged(combine(&owner, &|_| true, &pure));
+        let policy = judged(combine(&owner, &|_| true, &pure, &NOT));
         assert!(!policy.same_for_all);
         assert_eq!(policy.reads, [1]);
         assert!(!policy.needs_row);
@@ -265,14 +319,14 @@ mod tests {
     #[test]
     fn a_whole_row_reference_is_not_judged_on_an_image() {
         let guard = guard(&[(true, "a", WHOLE_ROW)]);
-        assert!(judged(combine(&guard, &|_| true, &BTreeSet::from([3176]))).needs_row);
+        assert!(judged(combine(&guard, &|_| true, &BTreeSet::from([3176]), &NOT)).needs_row);
     }
 
     #[test]
     fn a_policy_that_could_not_be_read_closes_the_table() {
         let open = guard(&[(true, "true", "{CONST}")]);
         assert!(matches!(
-            combine(&open, &|_| true, &BTreeSet::new()),
+            combine(&open, &|_| true, &BTreeSet::new(), &NOT),
             Access::Open
         ));
         let mut table = Arc::into_inner(guard(&[
@@ -282,7 +336,7 @@ mod tests {
         .unwrap();
         table.policies[1].expression = None;
         assert!(matches!(
-            combine(&Arc::new(table), &|_| true, &BTreeSet::new()),
+            combine(&Arc::new(table), &|_| true, &BTreeSet::new(), &NOT),
             Access::Closed(Reason::Unread)
         ));
     }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::load::RoleRow;
-use super::policy::{self, Access, Reason};
+use super::policy::{self, Access, Compiling, Reason};
 use super::table::Table;
+use crate::changes::compiled::Functions;
 
 /// What a role may see of a table.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ impl View {
         row: &RoleRow,
         guard: Option<(&Arc<Table>, &RoleRow)>,
         pure: &BTreeSet<u32>,
+        functions: Result<&Functions, &'static str>,
     ) -> Self {
         let selectable: Vec<bool> = table
             .columns
@@ -46,7 +48,11 @@ impl View {
             Some((_, rights)) if rights.bypass => Access::Open,
             Some((guard, _)) if guard.unread => Access::Closed(Reason::Unread),
             Some((guard, rights)) => {
-                policy::combine(guard, &|oid| rights.policies.contains(&oid), pure)
+                let compiling = Compiling {
+                    functions,
+                    denied: &rights.denied,
+                };
+                policy::combine(guard, &|oid| rights.policies.contains(&oid), pure, &compiling)
             }
         };
         Self {

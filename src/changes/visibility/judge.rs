@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use super::connection::{Answer, Connections, Question};
 use super::statement::{self, Statement, execute_arguments};
-use super::{Answers, Ask, Audience, Visibility};
+use super::{Answers, Ask, Audience, Opinions, Visibility};
 use crate::changes::catalog::{Access, Policy};
 use crate::changes::image::{Cell, Image};
 use crate::changes::measures;
@@ -60,8 +60,23 @@ impl Postgres {
         self.unusable.lock().clear();
     }
 
-    /// Answers what can be answered by `method`; true in the second list where the other method should be tried.
-    async fn round(&self, asks: &[&Ask], method: Method) -> (Answers, Vec<Vec<bool>>) {
+    /// What the policies say of the rows' images; `None` where they could not be asked.
+    pub(crate) async fn opinions(&self, asks: &[Ask]) -> Opinions {
+        let asks: Vec<&Ask> = asks.iter().collect();
+        let (found, retry, failed) = self.round(&asks, Method::Image).await;
+        let lists = found.into_iter().zip(retry).zip(failed);
+        lists
+            .map(|((found, retry), failed)| {
+                let each = found.into_iter().zip(retry).zip(failed);
+                each.map(|((found, retry), failed)| (!retry && !failed).then_some(found))
+                    .collect()
+            })
+            .collect()
+    }
+
+    /// Answers what can be answered by `method`; true in the second list where the other method should be tried, and in the
+    /// third where there was no answer.
+    async fn round(&self, asks: &[&Ask], method: Method) -> (Answers, Vec<Vec<bool>>, Vec<Vec<bool>>) {
         let mut statements: Vec<Rows<'_>> = Vec::new();
         let mut known: HashMap<String, usize> = HashMap::new();
         let mut xids: Vec<String> = Vec::with_capacity(asks.len());
@@ -146,6 +161,7 @@ impl Postgres {
             .collect();
         let mut visible: HashSet<(usize, u64, u32)> = HashSet::new();
         let mut unusable: HashSet<(usize, u64)> = HashSet::new();
+        let mut failed: HashSet<(usize, u64)> = HashSet::new();
         while !wanted.is_empty() {
             let asked = std::mem::take(&mut wanted);
             let answers = self.connections.ask(questions(&statements, &asked)).await;
@@ -167,28 +183,33 @@ impl Postgres {
                         wanted.push((key, audience.clone(), left.to_vec()));
                         wanted.push((key, audience, right.to_vec()));
                     }
-                    Answer::Raised | Answer::Failed | Answer::Lost => {
+                    Answer::Raised => measures::hidden(positions.len()),
+                    Answer::Failed | Answer::Lost => {
+                        failed.insert(key);
                         measures::hidden(positions.len());
                     }
                 }
             }
         }
-        asks.iter()
-            .zip(&sources)
-            .map(|(ask, source)| {
-                let per_audience = ask.audiences.iter().map(|audience| match source {
-                    None => (false, method == Method::Image),
-                    Some(source) => {
-                        let id = if source.shared { 0 } else { audience.id };
-                        (
-                            visible.contains(&(source.statement, id, source.row)),
-                            unusable.contains(&(source.statement, id)),
-                        )
-                    }
-                });
-                per_audience.unzip::<bool, bool, Vec<_>, Vec<_>>()
-            })
-            .unzip()
+        let (mut answers, mut retry, mut unanswered) = (Vec::new(), Vec::new(), Vec::new());
+        for (ask, source) in asks.iter().zip(&sources) {
+            let key = |audience: &Audience| {
+                let source = source.as_ref()?;
+                let id = if source.shared { 0 } else { audience.id };
+                Some(((source.statement, id), source.row))
+            };
+            let each = |is: &dyn Fn((usize, u64), u32) -> bool, otherwise: bool| -> Vec<bool> {
+                let audiences = ask.audiences.iter();
+                audiences
+                    .map(|audience| key(audience).map_or(otherwise, |(key, row)| is(key, row)))
+                    .collect()
+            };
+            answers.push(each(&|key, row| visible.contains(&(key.0, key.1, row)), false));
+            let image = method == Method::Image;
+            retry.push(each(&|key, _| unusable.contains(&key), image));
+            unanswered.push(each(&|key, _| failed.contains(&key), false));
+        }
+        (answers, retry, unanswered)
     }
 
     /// The look-up by key is the only way for this ask.
@@ -249,7 +270,7 @@ impl Visibility for Postgres {
                 .partition(|(_, ask)| self.by_key_only(ask));
             if !images.is_empty() {
                 let round: Vec<&Ask> = images.iter().map(|(_, ask)| *ask).collect();
-                let (found, retry) = self.round(&round, Method::Image).await;
+                let (found, retry, _) = self.round(&round, Method::Image).await;
                 for (((index, ask), found), retry) in images.iter().zip(found).zip(retry) {
                     if retry.contains(&true) {
                         lookups.push((*index, *ask));
@@ -261,7 +282,7 @@ impl Visibility for Postgres {
             }
             if !lookups.is_empty() {
                 let round: Vec<&Ask> = lookups.iter().map(|(_, ask)| *ask).collect();
-                let (found, _) = self.round(&round, Method::Key).await;
+                let (found, _, _) = self.round(&round, Method::Key).await;
                 for ((index, _), found) in lookups.iter().zip(found) {
                     if let Some(slot) = answers.get_mut(*index) {
                         // A look-up under the real policies may add to what the image proved, never take away.
