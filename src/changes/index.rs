@@ -135,7 +135,11 @@ impl Crowd {
         }?;
         let places = readers.of(compiled, &compiled.columns(&policy.guard, image))?;
         let list = &self.list;
-        Some(places.into_iter().filter_map(|place| list.get(place as usize)))
+        Some(
+            places
+                .into_iter()
+                .filter_map(|place| list.get(place as usize)),
+        )
     }
 }
 

@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::metrics_names::{
+    CHANGES_COMPILED as COMPILED, CHANGES_CONTRADICTED as CONTRADICTED, CHANGES_HIDDEN as HIDDEN,
+    CHANGES_QUESTION_SECONDS as QUESTION_SECONDS, CHANGES_QUESTIONS as QUESTIONS,
+};
 pub(super) use crate::metrics_names::{
     CHANGES_DELIVERED as DELIVERED, CHANGES_MATCHED as MATCHED, CHANGES_ROWS as ROWS,
-};
-use crate::metrics_names::{
-    CHANGES_COMPILED as COMPILED, CHANGES_CONTRADICTED as CONTRADICTED, CHANGES_HIDDEN as HIDDEN, CHANGES_QUESTION_SECONDS as QUESTION_SECONDS,
-    CHANGES_QUESTIONS as QUESTIONS,
 };
 
 pub(super) fn questions(count: usize, time: Duration) {

@@ -35,6 +35,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+pub use catalog::ExplainedPolicy;
 pub use settings::Settings;
 
 use crate::auth::Claims;
@@ -53,6 +54,9 @@ use worker::Worker;
 
 /// How long a join waits for the stream to run.
 const LIVE_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// How long the database may take to tell of its policies.
+const EXPLAINING: Duration = Duration::from_secs(10);
 
 /// Hears what else comes with the stream. Called on the worker's task, in commit order; must not wait.
 pub trait Listener: Send + Sync + 'static {
@@ -133,6 +137,19 @@ pub struct Subscription {
     replaced: bool,
 }
 
+/// How each policy on a table of the publication is decided.
+///
+/// # Errors
+/// When the database cannot be reached or read, in words.
+pub async fn explain_policies(
+    options: &ConnectOptions,
+    publication: &str,
+) -> Result<Vec<ExplainedPolicy>, String> {
+    let publications = vec![publication.to_owned()];
+    let catalog = Catalog::new(options.clone(), publications, EXPLAINING, true);
+    catalog.explain().await.map_err(|error| error.to_string())
+}
+
 impl Changes {
     /// Starts the worker on a task of its own. `feed` and `watch` are the two ends of one stream.
     #[must_use]
@@ -155,11 +172,8 @@ impl Changes {
             settings.statement_timeout,
         ));
         let judge = Arc::new(visibility::Postgres::new(connections.clone()));
-        let shortcut = visibility::Shortcut::new(
-            judge.clone(),
-            catalog.clone(),
-            settings.compare_every,
-        );
+        let shortcut =
+            visibility::Shortcut::new(judge.clone(), catalog.clone(), settings.compare_every);
         let resolver = Resolver {
             settings,
             visibility: Arc::new(shortcut),

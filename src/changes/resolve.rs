@@ -305,7 +305,13 @@ fn groups(matched: &Matched, views: &Views) -> Vec<Group> {
             };
             match readers {
                 Some(readers) => add(&mut groups, &view, error, operation, readers),
-                None => add(&mut groups, &view, error, operation, hit.snapshot.of_role(role)),
+                None => add(
+                    &mut groups,
+                    &view,
+                    error,
+                    operation,
+                    hit.snapshot.of_role(role),
+                ),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! `migrate` and `doctor`: one look at the database, then the end.
 
 use anyhow::Context;
+use dovetail::changes::explain_policies;
 use dovetail::config::Config;
 use dovetail::doctor::{self, KeysInfo, Severity};
 use dovetail::postgres::migrate::{Report, Set, migrate as apply, remove};
@@ -132,6 +133,15 @@ pub(super) fn doctor(config: Config) -> Result<(), Failure> {
     }
     if report.findings.is_empty() {
         println!("nothing is wrong");
+    }
+    // Where there is no answer the findings say why.
+    let explained = runtime()?.block_on(explain_policies(options, &config.publication));
+    for policy in explained.unwrap_or_default() {
+        let name = format!("{:?} on {}", policy.policy, policy.table);
+        match policy.asked_because {
+            None => println!("policy   {name}: decided in the server"),
+            Some(reason) => println!("policy   {name}: asked of the database, because {reason}"),
+        }
     }
     match report.has_errors() {
         true => Err(Failure::Reported),

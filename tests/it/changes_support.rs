@@ -93,10 +93,14 @@ impl World {
 
     /// Another session.
     pub async fn session(&self) -> Client {
-        let options = self.server.connect_options();
-        postgres::connect(&options, "another_session")
+        postgres::connect(&self.options(), "another_session")
             .await
             .unwrap()
+    }
+
+    /// How to reach the database.
+    pub fn options(&self) -> postgres::ConnectOptions {
+        self.server.connect_options()
     }
 
     pub async fn run(&self, sql: &str) {

@@ -36,6 +36,8 @@ mod chat_push_support;
 mod chat_types;
 mod clients;
 mod command_line;
+mod compiled_policies;
+mod compiled_trust;
 mod decoders_any_bytes;
 mod dev;
 mod drain;

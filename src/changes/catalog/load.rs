@@ -284,6 +284,7 @@ pub(super) struct FieldRow {
 #[derive(Debug, Deserialize)]
 pub(super) struct PolicyRow {
     pub(super) oid: u32,
+    pub(super) name: String,
     pub(super) permissive: bool,
     #[serde(skip)]
     pub(super) expression: Option<String>,

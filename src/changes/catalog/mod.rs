@@ -4,6 +4,7 @@
 //! fingerprint of the catalog differs. Until then nothing is asked twice. An answer that was asked for before an
 //! invalidation and arrives after it is used by its asker but not kept.
 
+mod explain;
 mod link;
 mod load;
 mod policy;
@@ -17,6 +18,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
+
+pub use explain::ExplainedPolicy;
 
 pub(crate) use crate::postgres::literal;
 pub(crate) use policy::{Access, Policy, Reason};
@@ -321,12 +324,10 @@ impl Catalog {
             .collect();
         let known: FunctionsRow = self.json(load::FUNCTIONS, &[&called]).await?;
         let functions = Functions::new(known.others, known.claim_is_unset, known.utf8);
-        let compiling = |guard: Option<&Arc<Table>>| match guard {
-            _ if !self.compiles => Err("compiling is switched off"),
-            Some(guard) if self.distrusted.lock().contains(&guard.oid) => {
-                Err("its answer once was not Postgres' own")
-            }
-            _ => Ok(&functions),
+        let compiling = |guard: Option<&Arc<Table>>| {
+            let distrusted = self.distrusted.lock();
+            let trusted = guard.is_some_and(|guard| !distrusted.contains(&guard.oid));
+            (self.compiles && trusted).then_some(&functions)
         };
         Ok(pairs
             .iter()

@@ -49,8 +49,8 @@ pub(crate) struct Policy {
     pub(crate) needs_row: bool,
     /// Proven to give the same answer to every audience of the role.
     pub(crate) same_for_all: bool,
-    /// The same for evaluation here, or why there is none.
-    compiled: Result<Compiled, String>,
+    /// The same for evaluation here, where that is possible.
+    compiled: Option<Compiled>,
     /// Postgres said otherwise once.
     distrusted: AtomicBool,
 }
@@ -59,12 +59,7 @@ impl Policy {
     /// The policy as it can be evaluated without asking.
     pub(crate) fn compiled(&self) -> Option<&Compiled> {
         let trusted = !self.distrusted.load(Ordering::Relaxed);
-        self.compiled.as_ref().ok().filter(|_| trusted)
-    }
-
-    /// Why it is not compiled, in words that follow "because".
-    pub(crate) fn not_compiled(&self) -> Option<&str> {
-        self.compiled.as_ref().err().map(String::as_str)
+        self.compiled.as_ref().filter(|_| trusted)
     }
 
     /// From now on Postgres is asked.
@@ -75,14 +70,14 @@ impl Policy {
 
 /// What compiling needs to know.
 pub(super) struct Compiling<'a> {
-    /// Of all that the policies call; `None`: nothing is compiled, for this reason.
-    pub(super) functions: Result<&'a Functions, &'static str>,
+    /// What the policies call; without it nothing is compiled.
+    pub(super) functions: Option<&'a Functions>,
     /// What the role may not call.
     pub(super) denied: &'a [u32],
 }
 
 /// Node kinds that evaluate the same for everybody, given that the functions in them do.
-const PLAIN_NODES: [&str; 14] = [
+const PLAIN_NODES: [&str; 15] = [
     "VAR",
     "CONST",
     "OPEXPR",
@@ -97,6 +92,7 @@ const PLAIN_NODES: [&str; 14] = [
     "ARRAYEXPR",
     "ARRAY",
     "COALESCE",
+    "COALESCEEXPR",
 ];
 
 /// Oids of all functions in the trees, to be asked about before [`combine`].
@@ -160,16 +156,11 @@ pub(super) fn combine(
         .filter(|(_, column)| numbers.contains(&column.number))
         .map(|(index, _)| index)
         .collect();
-    let compiled = match compiling.functions {
-        Ok(functions) => Compiled::new(
-            guard,
-            &stored(&permissive),
-            &stored(&restrictive),
-            functions,
-            &|function| !compiling.denied.contains(&function),
-        ),
-        Err(reason) => Err(reason.to_owned()),
-    };
+    let compiled = compiling.functions.and_then(|functions| {
+        let callable = |function| !compiling.denied.contains(&function);
+        let (any, all) = (stored(&permissive), stored(&restrictive));
+        Compiled::new(guard, &any, &all, functions, &callable).ok()
+    });
     static NEXT: AtomicU64 = AtomicU64::new(1);
     Access::Judged(Arc::new(Policy {
         id: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -226,7 +217,7 @@ mod tests {
     const WHOLE_ROW: &str = "{FUNCEXPR :funcid 3176 :args ({VAR :varno 1 :varattno 0})}";
 
     const NOT: Compiling<'_> = Compiling {
-        functions: Err("it is a test of something else"),
+        functions: None,
         denied: &[],
     };
 
@@ -246,6 +237,7 @@ mod tests {
                 .zip(1..)
                 .map(|((permissive, expression, tree), oid)| PolicyRow {
                     oid,
+                    name: format!("policy {oid}"),
                     permissive: *permissive,
                     expression: Some((*expression).to_owned()),
                     tree: Some((*tree).to_owned()),

@@ -35,7 +35,7 @@ impl View {
         row: &RoleRow,
         guard: Option<(&Arc<Table>, &RoleRow)>,
         pure: &BTreeSet<u32>,
-        functions: Result<&Functions, &'static str>,
+        functions: Option<&Functions>,
     ) -> Self {
         let selectable: Vec<bool> = table
             .columns
@@ -52,7 +52,12 @@ impl View {
                     functions,
                     denied: &rights.denied,
                 };
-                policy::combine(guard, &|oid| rights.policies.contains(&oid), pure, &compiling)
+                policy::combine(
+                    guard,
+                    &|oid| rights.policies.contains(&oid),
+                    pure,
+                    &compiling,
+                )
             }
         };
         Self {

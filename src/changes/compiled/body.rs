@@ -179,7 +179,10 @@ impl<'a> Reader<'a> {
     fn atom(&mut self) -> Option<Typed> {
         self.skip();
         if self.rest.starts_with('\'') {
-            return Some((Expression::Constant(Value::Text(self.text()?.into())), Type::Text));
+            return Some((
+                Expression::Constant(Value::Text(self.text()?.into())),
+                Type::Text,
+            ));
         }
         if self.eat("(") {
             let value = self.value()?;

@@ -79,7 +79,9 @@ pub(crate) fn called_in_bodies() -> impl Iterator<Item = u32> {
 
 impl Compiler<'_> {
     pub(super) fn item(&mut self, item: &Item) -> Result<Typed, Refusal> {
-        let node = item.node().ok_or_else(|| "it is not understood".to_owned())?;
+        let node = item
+            .node()
+            .ok_or_else(|| "it is not understood".to_owned())?;
         self.node(node).map_err(|refusal| match refusal.is_empty() {
             // A field that should be there is not: another version of Postgres writes it differently.
             true => format!("{} is not understood", node.kind),
@@ -137,7 +139,8 @@ impl Compiler<'_> {
                 };
                 Ok((test, Type::Bool))
             }
-            "COALESCE" => {
+            // Called so up to version 15, and from 16 on.
+            "COALESCE" | "COALESCEEXPR" => {
                 let arguments = node.list("args").ok_or_else(unknown)?;
                 let mut parts = Vec::with_capacity(arguments.len());
                 let mut of = None;
@@ -164,7 +167,10 @@ impl Compiler<'_> {
                 let to = Type::of(node.number("resulttype").ok_or_else(unknown)?);
                 match (from, to) {
                     // A value cast through its text, in a direction whose every step is known.
-                    (Type::Text, Type::Uuid | Type::Int2 | Type::Int4 | Type::Int8 | Type::Bool)
+                    (
+                        Type::Text,
+                        Type::Uuid | Type::Int2 | Type::Int4 | Type::Int8 | Type::Bool,
+                    )
                     | (Type::Text, Type::Json)
                     | (Type::Uuid | Type::Int2 | Type::Int4 | Type::Int8, Type::Text) => {
                         Ok((Expression::Cast(Box::new(of), to), to))
@@ -221,7 +227,8 @@ impl Compiler<'_> {
             // Those that are known are set, but for the one that is known not to be.
             let unset = self.functions.claim_is_unset && missing_ok;
             let setting = body::setting(&name, unset);
-            let setting = setting.ok_or_else(|| format!("setting {name} is not one of a request"))?;
+            let setting =
+                setting.ok_or_else(|| format!("setting {name} is not one of a request"))?;
             return Ok((setting, Type::Text));
         }
         if let Some((_, to)) = INTEGERS.iter().find(|(function, _)| *function == oid) {
@@ -281,7 +288,9 @@ impl Compiler<'_> {
         let [one, array] = node.list("args").ok_or_else(String::new)? else {
             return Err(String::new());
         };
-        let array = array.node().filter(|array| array.kind == "ARRAYEXPR" || array.kind == "ARRAY");
+        let array = array
+            .node()
+            .filter(|array| array.kind == "ARRAYEXPR" || array.kind == "ARRAY");
         let items = array.filter(|array| array.word("multidims") == Some("false"));
         let items = items.and_then(|array| array.list("elements"));
         let items = items.ok_or_else(|| "an array is not written out".to_owned())?;
@@ -306,7 +315,10 @@ impl Compiler<'_> {
     /// `(select expression)`: without any table in it, it is the expression.
     fn sublink(&mut self, node: &Node) -> Result<Typed, Refusal> {
         let foreign = || "it looks into a table".to_owned();
-        let query = node.field("subselect").and_then(Item::node).ok_or_else(String::new)?;
+        let query = node
+            .field("subselect")
+            .and_then(Item::node)
+            .ok_or_else(String::new)?;
         if node.word("subLinkType") != Some("4") || query.kind != "QUERY" {
             return Err(foreign());
         }
@@ -380,7 +392,9 @@ fn constant(node: &Node) -> Result<Typed, Refusal> {
             let text = std::str::from_utf8(text).map_err(|_| String::new())?;
             Value::Text(text.to_owned().into())
         }
-        Type::Json | Type::Other => return Err("a constant is of a type that is not known".to_owned()),
+        Type::Json | Type::Other => {
+            return Err("a constant is of a type that is not known".to_owned());
+        }
     };
     Ok((Expression::Constant(value), of))
 }

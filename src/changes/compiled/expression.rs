@@ -171,7 +171,9 @@ impl Expression {
             | Self::Not(of)
             | Self::IsNull(of)
             | Self::Is(of, _) => vec![&mut **of],
-            Self::Compare(_, one, other) | Self::Distinct(one, other) | Self::NullIf(one, other) => {
+            Self::Compare(_, one, other)
+            | Self::Distinct(one, other)
+            | Self::NullIf(one, other) => {
                 vec![&mut **one, &mut **other]
             }
             Self::Any(one, items) => {
@@ -179,7 +181,9 @@ impl Expression {
                 parts.extend(items);
                 parts
             }
-            Self::And(parts) | Self::Or(parts) | Self::Coalesce(parts) => parts.iter_mut().collect(),
+            Self::And(parts) | Self::Or(parts) | Self::Coalesce(parts) => {
+                parts.iter_mut().collect()
+            }
         }
     }
 

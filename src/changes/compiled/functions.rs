@@ -51,8 +51,7 @@ impl Functions {
         if !row.plain || row.language != "sql" || !without_arguments {
             return Err(refusal());
         }
-        let (expression, of) =
-            body::read(&row.source, self.claim_is_unset).ok_or_else(refusal)?;
+        let (expression, of) = body::read(&row.source, self.claim_is_unset).ok_or_else(refusal)?;
         let returns = Type::of(row.returns);
         // Postgres would cast the result of the body.
         if of != returns || of == Type::Other {
@@ -82,7 +81,10 @@ mod tests {
     #[test]
     fn the_usual_functions_are_understood_however_they_are_written() {
         for (source, returns) in [
-            ("select nullif(current_setting('request.jwt.claim.sub', true), '')::uuid;", 2950),
+            (
+                "select nullif(current_setting('request.jwt.claim.sub', true), '')::uuid;",
+                2950,
+            ),
             (
                 "\n  select\n  coalesce(\n    nullif(current_setting('request.jwt.claim.sub', true), ''),\n    \
                  (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')\n  )::uuid\n",
@@ -108,19 +110,52 @@ mod tests {
     #[test]
     fn anything_else_is_not() {
         for (source, returns) in [
-            ("select current_setting('request.jwt.claim.sub', true)", 2950),
-            ("select current_setting('request.jwt.claim.sub', false)::uuid", 2950),
+            (
+                "select current_setting('request.jwt.claim.sub', true)",
+                2950,
+            ),
+            (
+                "select current_setting('request.jwt.claim.sub', false)::uuid",
+                2950,
+            ),
             ("select current_setting('request.jwt.claim')::jsonb", 3802),
             ("select current_setting('app.user', true)::uuid", 2950),
-            ("select current_setting('request.jwt.claim.sub', true)::uuid from users", 2950),
-            ("select current_setting('request.jwt.claim.sub', true)::uuid where random() < 0.5", 2950),
-            ("select current_setting('request.jwt.claim.sub', true)::uuid; select null::uuid", 2950),
-            ("select my.current_setting('request.jwt.claim.sub', true)::uuid", 2950),
-            ("select current_setting(E'request.jwt.claim.sub', true)::uuid", 2950),
-            ("select (current_setting('request.jwt.claims', true)::jsonb ->> 'a' || 'b')", 25),
-            ("select current_setting('request.jwt.claims', true)::jsonb ->> 'sub'::uuid", 2950),
-            ("select distinct current_setting('request.jwt.claim.sub', true)::uuid", 2950),
-            ("/* /* */ select nullif('', '') */ select current_setting('request.jwt.claim.sub', true)", 25),
+            (
+                "select current_setting('request.jwt.claim.sub', true)::uuid from users",
+                2950,
+            ),
+            (
+                "select current_setting('request.jwt.claim.sub', true)::uuid where random() < 0.5",
+                2950,
+            ),
+            (
+                "select current_setting('request.jwt.claim.sub', true)::uuid; select null::uuid",
+                2950,
+            ),
+            (
+                "select my.current_setting('request.jwt.claim.sub', true)::uuid",
+                2950,
+            ),
+            (
+                "select current_setting(E'request.jwt.claim.sub', true)::uuid",
+                2950,
+            ),
+            (
+                "select (current_setting('request.jwt.claims', true)::jsonb ->> 'a' || 'b')",
+                25,
+            ),
+            (
+                "select current_setting('request.jwt.claims', true)::jsonb ->> 'sub'::uuid",
+                2950,
+            ),
+            (
+                "select distinct current_setting('request.jwt.claim.sub', true)::uuid",
+                2950,
+            ),
+            (
+                "/* /* */ select nullif('', '') */ select current_setting('request.jwt.claim.sub', true)",
+                25,
+            ),
             ("", 25),
         ] {
             assert!(!means(source, returns), "{source}");

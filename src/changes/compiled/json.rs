@@ -128,10 +128,7 @@ mod tests {
         assert_eq!(claims.member("n"), Some(&Json::Integer("-5".into())));
         assert_eq!(claims.member("f"), Some(&Json::Number));
         assert_eq!(claims.member("l"), Some(&Json::Array));
-        assert_eq!(
-            claims.member("o").unwrap().member("k"),
-            Some(&Json::Null)
-        );
+        assert_eq!(claims.member("o").unwrap().member("k"), Some(&Json::Null));
         assert_eq!(claims.member("none"), None);
     }
 }

@@ -68,7 +68,10 @@ impl Compiled {
         let mut one = |tree: &&str| {
             let item = tree::read(tree).ok_or_else(|| "it is not understood".to_owned())?;
             let mut column = |number: i16, of: Type| {
-                let index = table.columns.iter().position(|column| column.number == number)?;
+                let index = table
+                    .columns
+                    .iter()
+                    .position(|column| column.number == number)?;
                 let known = columns.iter().position(|(column, _)| *column == index);
                 Some(known.unwrap_or_else(|| {
                     columns.push((index, of));
@@ -85,8 +88,14 @@ impl Compiled {
                 _ => Err("it is no truth value".to_owned()),
             }
         };
-        let any: Vec<Expression> = permissive.iter().map(&mut one).collect::<Result<_, String>>()?;
-        let mut all: Vec<Expression> = restrictive.iter().map(&mut one).collect::<Result<_, String>>()?;
+        let any: Vec<Expression> = permissive
+            .iter()
+            .map(&mut one)
+            .collect::<Result<_, String>>()?;
+        let mut all: Vec<Expression> = restrictive
+            .iter()
+            .map(&mut one)
+            .collect::<Result<_, String>>()?;
         all.push(Expression::Or(any));
         let mut condition = Expression::And(all);
         let mut known = Vec::new();

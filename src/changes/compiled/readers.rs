@@ -41,7 +41,10 @@ pub(super) fn keys(of: &mut Expression) -> Option<Vec<Key>> {
             let found = parts.iter_mut().filter_map(keys);
             // What depends on the row tells readers apart better than what does not.
             found.min_by_key(|keys| {
-                let holds = keys.iter().filter(|key| matches!(key, Key::Holds(_))).count();
+                let holds = keys
+                    .iter()
+                    .filter(|key| matches!(key, Key::Holds(_)))
+                    .count();
                 (holds, keys.len())
             })
         }
@@ -106,7 +109,9 @@ impl Readers {
         };
         let mut found = self.always.clone();
         for (key, values) in keys.iter().zip(&self.by_value) {
-            let Key::Equal { row, .. } = key else { continue };
+            let Key::Equal { row, .. } = key else {
+                continue;
+            };
             let value = row.evaluate(&scope).ok()?;
             found.extend(values.get(&value).into_iter().flatten());
         }

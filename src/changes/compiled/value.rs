@@ -112,7 +112,10 @@ impl<'a> Value<'a> {
             }
             (Self::Int(number), Type::Text) => Ok(Self::Text(number.to_string().into())),
             (Self::Uuid(number), Type::Text) => Ok(Self::Text(
-                uuid::Uuid::from_u128(number).hyphenated().to_string().into(),
+                uuid::Uuid::from_u128(number)
+                    .hyphenated()
+                    .to_string()
+                    .into(),
             )),
             (Self::Uuid(number), Type::Uuid) => Ok(Self::Uuid(number)),
             (Self::Bool(value), Type::Bool) => Ok(Self::Bool(value)),
@@ -174,7 +177,9 @@ mod tests {
         ] {
             assert_eq!(text(odd).cast(Type::Uuid), Err(Unsure), "{odd}");
         }
-        for odd in ["", " 1", "1 ", "+1", "01", "-0", "1.0", "0x1", "1_0", "32768"] {
+        for odd in [
+            "", " 1", "1 ", "+1", "01", "-0", "1.0", "0x1", "1_0", "32768",
+        ] {
             assert_eq!(text(odd).cast(Type::Int2), Err(Unsure), "{odd}");
         }
         assert_eq!(text("-32768").cast(Type::Int2), Ok(Value::Int(-32768)));

@@ -76,7 +76,11 @@ impl Postgres {
 
     /// Answers what can be answered by `method`; true in the second list where the other method should be tried, and in the
     /// third where there was no answer.
-    async fn round(&self, asks: &[&Ask], method: Method) -> (Answers, Vec<Vec<bool>>, Vec<Vec<bool>>) {
+    async fn round(
+        &self,
+        asks: &[&Ask],
+        method: Method,
+    ) -> (Answers, Vec<Vec<bool>>, Vec<Vec<bool>>) {
         let mut statements: Vec<Rows<'_>> = Vec::new();
         let mut known: HashMap<String, usize> = HashMap::new();
         let mut xids: Vec<String> = Vec::with_capacity(asks.len());
@@ -204,7 +208,10 @@ impl Postgres {
                     .map(|audience| key(audience).map_or(otherwise, |(key, row)| is(key, row)))
                     .collect()
             };
-            answers.push(each(&|key, row| visible.contains(&(key.0, key.1, row)), false));
+            answers.push(each(
+                &|key, row| visible.contains(&(key.0, key.1, row)),
+                false,
+            ));
             let image = method == Method::Image;
             retry.push(each(&|key, _| unusable.contains(&key), image));
             unanswered.push(each(&|key, _| failed.contains(&key), false));

@@ -66,7 +66,12 @@ impl Shortcut {
                 continue;
             };
             // No answer is no contradiction.
-            if opinion.first().copied().flatten().is_none_or(|opinion| opinion == sample.visible) {
+            if opinion
+                .first()
+                .copied()
+                .flatten()
+                .is_none_or(|opinion| opinion == sample.visible)
+            {
                 continue;
             }
             policy.distrust();
@@ -87,7 +92,9 @@ impl Shortcut {
 
 /// The ask for some of its audiences.
 fn part(ask: &Ask, audiences: &[usize]) -> Ask {
-    let chosen = audiences.iter().filter_map(|place| ask.audiences.get(*place));
+    let chosen = audiences
+        .iter()
+        .filter_map(|place| ask.audiences.get(*place));
     Ask {
         view: ask.view.clone(),
         image: ask.image.clone(),
