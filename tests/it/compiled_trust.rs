@@ -100,6 +100,7 @@ async fn a_row_that_a_compiled_policy_shows_and_postgres_does_not_is_hidden_and_
     // Also after everything was read again.
     world.run("set session_replication_role = origin").await;
     world.run("comment on table t is 'changed'").await;
+    assert_eq!(arriving(&world, &mut channel, 40, &[1, 9]).await, [41]);
     world.run("set session_replication_role = replica").await;
     world
         .run(
@@ -107,7 +108,7 @@ async fn a_row_that_a_compiled_policy_shows_and_postgres_does_not_is_hidden_and_
               $$ select '00000000-0000-0000-0000-000000000003'::uuid $$",
         )
         .await;
-    assert_eq!(arriving(&world, &mut channel, 40, &[1, 9, 3]).await, [42]);
+    assert_eq!(arriving(&world, &mut channel, 50, &[1, 9, 3]).await, [52]);
 }
 
 #[tokio::test]
