@@ -69,12 +69,15 @@ pub(crate) struct Concerned {
 /// The subscribers of a group at one moment.
 pub(crate) type Snapshot = Arc<Crowd>;
 
+/// A policy's id, and its readers if they can be told apart.
+type ReadersOf = (u64, Option<Arc<Readers>>);
+
 /// See [`Snapshot`].
 pub(crate) struct Crowd {
     list: Vec<Concerned>,
     roles: SmallVec<[Arc<str>; 1]>,
     /// Ways to find those whom a policy (by its id) shows a row, made when first needed.
-    readers: Mutex<SmallVec<[(u64, Option<Arc<Readers>>); 1]>>,
+    readers: Mutex<SmallVec<[ReadersOf; 1]>>,
 }
 
 impl Crowd {

@@ -11,9 +11,20 @@ const SETUP: &str = "
     create policy own on t for select to authenticated using (auth.uid() = owner);
     create table public.mark (id int primary key);";
 
-/// `auth.uid()` that is somebody else for everybody.
-const OTHERWISE: &str = "create or replace function auth.uid() returns uuid language sql stable as
-    $$ select '00000000-0000-0000-0000-000000000009'::uuid $$";
+/// The body of an `auth.uid()` that is the same somebody for everybody.
+fn always(number: usize) -> String {
+    format!("select '{}'::uuid", user(number))
+}
+
+/// Another body for it, of which no event tells.
+async fn secretly(world: &World, body: &str) {
+    let body = body.replace('\'', "''");
+    world
+        .run(&format!(
+            "update pg_proc set prosrc = '{body}' where oid = 'auth.uid()'::regprocedure"
+        ))
+        .await;
+}
 
 async fn reader(world: &World, number: usize) -> Channel {
     let entries = [table("t"), table("mark")];
@@ -47,7 +58,12 @@ async fn other_functions_policies_and_grants_count_from_the_next_row_on() {
     let world = World::new(SETUP).await;
     let mut channel = reader(&world, 1).await;
     assert_eq!(arriving(&world, &mut channel, 10, &[1, 2, 9]).await, [10]);
-    world.run(OTHERWISE).await;
+    let body = always(9);
+    world
+        .run(&format!(
+            "create or replace function auth.uid() returns uuid language sql stable as $$ {body} $$"
+        ))
+        .await;
     assert_eq!(arriving(&world, &mut channel, 20, &[1, 2, 9]).await, [22]);
     world
         .run(
@@ -91,9 +107,43 @@ async fn a_row_that_a_compiled_policy_shows_and_postgres_does_not_is_hidden_and_
     };
     let world = World::with(SETUP, settings, true).await;
     let mut channel = reader(&world, 1).await;
-    // No event trigger tells of this.
-    world.run("set session_replication_role = replica").await;
-    world.run(OTHERWISE).await;
+    secretly(&world, &always(9)).await;
+    assert_eq!(arriving(&world, &mut channel, 20, &[1]).await, [0; 0]);
+    // Now Postgres is asked.
+    assert_eq!(arriving(&world, &mut channel, 30, &[1, 9, 2]).await, [31]);
+    // Also after everything was read again.
+    world.run("comment on table t is 'changed'").await;
+    assert_eq!(arriving(&world, &mut channel, 40, &[1, 9]).await, [41]);
+    secretly(&world, &always(3)).await;
+    assert_eq!(arriving(&world, &mut channel, 50, &[1, 2]).await, [0; 0]);
+    world.run("drop policy less on t").await;
+    assert_eq!(arriving(&world, &mut channel, 60, &[1, 2]).await, [61]);
+    world
+        .run("revoke execute on function auth.uid() from public, anon, authenticated, service_role")
+        .await;
+    assert_eq!(arriving(&world, &mut channel, 70, &[1, 2]).await, [0; 0]);
+    world
+        .run("grant execute on function auth.uid() to authenticated")
+        .await;
+    assert_eq!(arriving(&world, &mut channel, 80, &[1, 2]).await, [81]);
+    // What the function calls, too.
+    let called = "execute on function pg_catalog.current_setting(text, boolean)";
+    world.run(&format!("revoke {called} from public")).await;
+    assert_eq!(arriving(&world, &mut channel, 90, &[1, 2]).await, [0; 0]);
+    world.run(&format!("grant {called} to public")).await;
+    assert_eq!(arriving(&world, &mut channel, 100, &[1, 2]).await, [101]);
+}
+
+#[tokio::test]
+async fn a_row_that_a_compiled_policy_shows_and_postgres_does_not_is_hidden_and_compiling_ends() {
+    let settings = Settings {
+        // The first decision is compared, and no other.
+        compare_every: 1_000_000,
+        ..Settings::default()
+    };
+    let world = World::with(SETUP, settings, true).await;
+    let mut channel = reader(&world, 1).await;
+    secretly(&world, &always(9)).await;
     assert_eq!(arriving(&world, &mut channel, 20, &[1]).await, [0; 0]);
     // Now Postgres is asked.
     assert_eq!(arriving(&world, &mut channel, 30, &[1, 9, 2]).await, [31]);
@@ -120,8 +170,7 @@ async fn without_compiling_postgres_is_asked_from_the_beginning() {
     let world = World::with(SETUP, settings, true).await;
     let mut channel = reader(&world, 1).await;
     assert_eq!(arriving(&world, &mut channel, 10, &[1, 9]).await, [10]);
-    world.run("set session_replication_role = replica").await;
-    world.run(OTHERWISE).await;
+    secretly(&world, &always(9)).await;
     assert_eq!(arriving(&world, &mut channel, 20, &[1, 9]).await, [21]);
 }
 
