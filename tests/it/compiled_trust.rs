@@ -101,12 +101,14 @@ async fn other_functions_policies_and_grants_count_from_the_next_row_on() {
 #[tokio::test]
 async fn a_row_that_a_compiled_policy_shows_and_postgres_does_not_is_hidden_and_compiling_ends() {
     let settings = Settings {
-        // The first decision is compared, and no other.
-        compare_every: 1_000_000,
+        // The first decision is compared, and the fourth.
+        compare_every: 3,
         ..Settings::default()
     };
     let world = World::with(SETUP, settings, true).await;
     let mut channel = reader(&world, 1).await;
+    let rows = arriving(&world, &mut channel, 10, &[1, 1, 1]).await;
+    assert_eq!(rows, [10, 11, 12]);
     secretly(&world, &always(9)).await;
     assert_eq!(arriving(&world, &mut channel, 20, &[1]).await, [0; 0]);
     // Now Postgres is asked.
