@@ -23,8 +23,11 @@ const look = (page) => page.evaluate(() => {
 
 test('a strict policy of the page: no style element, no eval, nothing that is not trusted', async (t) => {
   const guest = await link()
-  const page = await visit(t, guest, { policy: strict(), reducedMotion: 'reduce' })
+  const page = await visit(t, guest, { policy: strict(), reducedMotion: 'reduce', data: { 'data-ask': 'name', 'data-colour': '#7a1f5c', 'data-hours': 'Mo 09:00-09:01' } })
   await open(page)
+  await page.getByLabel('Your name').fill('Cleo')
+  await page.getByRole('button', { name: 'Start chat' }).click()
+  assert.equal(await launcher(page).evaluate((e) => getComputedStyle(e).backgroundColor), 'rgb(122, 31, 92)')
   await write(page, 'Under a policy')
   await page.getByTestId('receipt').filter({ hasText: 'Sent' }).waitFor()
   await say(guest.ada, await conversationOf(guest), 'Heard')

@@ -202,7 +202,9 @@ describe('how it looks and what it says', () => {
 describe('what the page does not notice', () => {
   test('nothing of it moves, from the first paint to the end of a conversation', async (t) => {
     const guest = await link()
-    const page = await visit(t, guest, { body: '<h1>A page</h1><p id="text">Text</p>', before: (p) => p.addInitScript(() => {
+    const page = await visit(t, guest, {
+      // In the middle of the page, so that it moves when anything is put beside it.
+      head: '<style>body { display: flex; flex-direction: column; justify-content: center; min-height: 90vh }</style>', body: '<h1>A page</h1><p>Text</p>', before: (p) => p.addInitScript(() => {
       window.shifts = []
       new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map((e) => e.startTime))).observe({ type: 'layout-shift', buffered: true })
     }) })

@@ -160,3 +160,22 @@ test('what was written while the guest was away is shown beside the button when 
   await page.getByTestId('badge').waitFor()
   await page.fine()
 })
+
+test('the first message of all, written before anything is heard live, is told as any other', async (t) => {
+  const guest = await link()
+  let release
+  const held = new Promise((done) => { release = done })
+  let counted
+  const page = await visit(t, guest, { before: (p) => {
+    counted = p.waitForResponse((response) => response.url().endsWith('/get_unread_count') && response.ok())
+    return p.route('**/realtime.mjs', async (route) => { await held; await route.continue() })
+  } })
+  await counted
+  const told = page.evaluate(() => new Promise((done) => { window.DovetailChat.on('message', ({ text }) => done(text)) }))
+  await say(guest.ada, await conversationOf(guest), 'Welcome to Lisbon')
+  release()
+  await page.getByTestId('peek').filter({ hasText: 'Welcome to Lisbon' }).waitFor()
+  assert.equal(await told, 'Welcome to Lisbon')
+  await page.getByTestId('badge').filter({ hasText: /^1$/ }).waitFor()
+  await page.fine()
+})
