@@ -147,7 +147,7 @@ export function Window({ session, focus }: { session: Session; focus: boolean })
           <Log session={session} />
           {phase === 'closed' && <Closed />}
           {ending && <Ending name={session.advisorName} onCancel={() => { chat.store.set({ ending: false }); leave.current?.focus() }} />}
-          <Away />
+          {!ending && <Away />}
           <Foot session={session} focus={wanted.current && !phone} />
         </>
       )}
