@@ -32,6 +32,7 @@ export class DovetailChatElement extends HTMLElement {
   private beginning = false
   private about: About = {}
   private token: GiveToken | null = null
+  private signing = Promise.resolve(false)
 
   connectedCallback(): void {
     this.beginSoon()
@@ -73,7 +74,7 @@ export class DovetailChatElement extends HTMLElement {
     })
     this.chat.visitor.say(this.about)
     void this.chat.start()
-    if (this.token) void this.chat.signIn(this.token)
+    this.signing = this.token ? this.chat.signIn(this.token) : Promise.resolve(false)
   }
 
   private unload(): void {
@@ -168,7 +169,10 @@ export class DovetailChatElement extends HTMLElement {
     if (user) this.identify(user)
     const token = user?.token ?? null
     this.token = typeof token === 'string' ? () => token : token
-    return (await this.chat?.signIn(this.token)) ?? false
+    if (this.chat) this.signing = this.chat.signIn(this.token)
+    // Just put into the page: it is about to begin, and with the token.
+    else await Promise.resolve()
+    return this.signing
   }
 
   /** The guest goes: this device forgets what was written. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import crypto from 'node:crypto'
 import { describe, test } from 'node:test'
 import { fine, people, say, service } from './people.mjs'
-import { bubble, conversationOf, field, launcher, link, listens, open, texts, turn, until, visit, write } from './widget-support.mjs'
+import { bubble, conversationOf, field, launcher, link, listens, open, scripts, texts, turn, until, visit, write } from './widget-support.mjs'
 
 const sessions = async (guest) => fine(await service.from('client_chat_tokens').select('id').eq('client_id', guest.client)).length
 const focused = (page) => page.evaluate(() => document.activeElement?.shadowRoot?.activeElement?.textContent ?? '')
@@ -109,12 +109,11 @@ describe('a guest signs in', () => {
   test('said before there is a chat, it counts from its beginning', async (t) => {
     const guest = await link()
     const cleo = await client(guest)
-    const page = await visit(t, guest, { before: (p) => p.addInitScript((token) => {
-      addEventListener('DOMContentLoaded', () => {
-        const wait = () => (window.DovetailChat ? window.DovetailChat.setUser({ token }) : requestAnimationFrame(wait))
-        wait()
-      })
-    }, cleo.token) })
+    const page = await visit(t, guest, { script: false })
+    assert.equal(await page.evaluate(async ([from, url, subjectId, shareToken, token]) => {
+      const { mount } = await import(`${from}/widget/widget.mjs`)
+      return mount({ url, subjectId, shareToken }).setUser({ token })
+    }, [scripts(), process.env.SURFACE_URL, guest.subjectId, guest.shareToken, cleo.token]), true)
     await open(page)
     const role = asked(page, 'send_message')
     await write(page, 'From the beginning')
