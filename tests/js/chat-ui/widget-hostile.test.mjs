@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'
 import { describe, test } from 'node:test'
-import { say, server, service } from './people.mjs'
+import { fine, say, server, service } from './people.mjs'
 import { bubble, built, conversationOf, field, launcher, link, open, scripts, texts, turn, until, visit, write } from './widget-support.mjs'
 
 const strict = () => `default-src 'none'; script-src ${scripts()}; connect-src ${server} ${server.replace(/^http/, 'ws')}; img-src ${server} blob: data:; `
@@ -134,6 +134,24 @@ describe('a link that is switched off while the page is open', () => {
     await launcher(page).waitFor({ state: 'detached' })
     await page.fine()
   })
+})
+
+test('who writes more than a guest may in a minute waits, and loses nothing', async (t) => {
+  const limit = async (count) => fine(await service.from('chat_settings').update({ guest_messages_per_minute: count }).not('guest_messages_per_minute', 'is', null))
+  const { data: [{ guest_messages_per_minute: usual }] } = await service.from('chat_settings').select('guest_messages_per_minute')
+  t.after(() => limit(usual))
+  await limit(2)
+  const guest = await link()
+  const page = await visit(t, guest)
+  await open(page)
+  const refused = page.waitForResponse((response) => response.url().endsWith('/send_message') && response.status() === 429)
+  for (const text of ['One', 'Two', 'Three']) await write(page, text)
+  await refused
+  assert.deepEqual(await texts(page), ['One', 'Two', 'Three'])
+  assert.equal(await page.getByText('Not delivered').count(), 0)
+  await limit(usual)
+  await until('the third arrives', async () => (await guest.ada.rpc('get_messages', { conversation_id: await conversationOf(guest) })).messages.map((m) => m.content).join() === 'One,Two,Three')
+  await page.fine()
 })
 
 test('a page that takes the element out and puts it back has it once', async (t) => {

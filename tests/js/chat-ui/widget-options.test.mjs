@@ -130,6 +130,23 @@ describe('a form before the chat', () => {
     await other.fine()
   })
 
+  test('on a phone it brings up no keyboard by itself, and keeps Tab inside', async (t) => {
+    const page = await visit(t, await link(), { data, viewport: { width: 390, height: 740 }, hasTouch: true, isMobile: true })
+    await launcher(page).tap()
+    await form(page).waitFor()
+    const at = () => page.evaluate(() => { const e = document.activeElement?.shadowRoot?.activeElement; return e?.id || e?.dataset.testid || e?.textContent || e?.getAttribute('aria-label') || '' })
+    assert.equal(await at(), 'window')
+    const seen = []
+    for (let n = 0; n < 6; n++) {
+      await page.keyboard.press('Tab')
+      seen.push(await at())
+    }
+    assert.deepEqual(seen, ['close', 'log', 'field-name', 'field-email', 'Start chat', 'close'])
+    await page.keyboard.press('Shift+Tab')
+    assert.equal(await at(), 'Start chat')
+    await page.fine()
+  })
+
   test('what the page knows is not asked', async (t) => {
     const page = await visit(t, await link(), { data: { 'data-ask': 'name email' } })
     await launcher(page).waitFor()
