@@ -202,6 +202,12 @@ describe('how it looks and what it says', () => {
     await until('both are on the left', async () => ((await left(launcher(page))) === 24 && (await left(page.getByTestId('window'))) === 24))
     await page.evaluate(() => document.querySelector('dovetail-chat').removeAttribute('colour'))
     await until('the colour is ours again', async () => (await style(launcher(page), 'background-color')) === 'rgb(0, 122, 255)')
+    await page.evaluate(() => {
+      const { style } = document.querySelector('dovetail-chat')
+      style.setProperty('--dovetail-colour', '#006644')
+      style.setProperty('--dovetail-offset', '40px')
+    })
+    await until('what the variables say', async () => ((await style(launcher(page), 'background-color')) === 'rgb(0, 102, 68)' && (await left(launcher(page))) === 40))
     await page.fine()
   })
 
