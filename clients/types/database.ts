@@ -663,6 +663,10 @@ export type Database = {
         }
         Returns: Json
       }
+      end_guest_session: {
+        Args: never
+        Returns: undefined
+      }
       get_conversations: {
         Args: {
           filter?: string | null

@@ -1,4 +1,4 @@
--- Sessions of guests (C-401, C-402). Only the server calls these; what a guest may see with the token that it then gets is
+-- Sessions of guests (C-401, C-402). Only the server calls these, but for the end of one; what a guest may see with the token that it then gets is
 -- decided by chat.guest_conversation(), anew for each statement.
 --
 -- SQLSTATEs as in 007: PT400 the link leads nowhere, PT401 a wrong token, PT403 switched off or over, PT404 no such link.
@@ -112,6 +112,14 @@ begin
 end
 $$;
 comment on function chat.refresh_guest_session(text) is 'The session of this token, if link, session and participation still hold (C-402). For the server.';
+
+-- For guests themselves: the token that they have at this moment, and every other of the session, is good for nothing from then on.
+create or replace function public.end_guest_session() returns void
+language sql volatile security definer set search_path = '' as $$
+  delete from public.client_chat_tokens t
+  where auth.role() = 'chat_guest' and t.id = (auth.jwt() ->> 'chat_token_id')::uuid and t.client_id = auth.uid()
+$$;
+comment on function public.end_guest_session() is 'Ends the session of the guest who calls it. The link is not touched: who has it can begin another.';
 
 -- What clients should know before they sign in, for GET /chat/v1/config. Nothing secret.
 create or replace function chat.client_limits() returns jsonb

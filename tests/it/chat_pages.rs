@@ -18,7 +18,7 @@ use crate::clients::{ARGUMENTS, folder, node_modules, run};
 use crate::support::token;
 
 /// Files of the folder, each of which a test below names.
-const FILES: [&str; 12] = [
+const FILES: [&str; 14] = [
     "access",
     "files",
     "hostile",
@@ -31,6 +31,8 @@ const FILES: [&str; 12] = [
     "widget-files",
     "widget-hostile",
     "widget-offline",
+    "widget-options",
+    "widget-session",
 ];
 
 fn clients() -> PathBuf {
@@ -156,6 +158,16 @@ async fn the_widget_sends_and_shows_files() {
 #[tokio::test]
 async fn the_widget_stands_what_pages_do_to_it() {
     passes("widget-hostile").await;
+}
+
+#[tokio::test]
+async fn the_widget_does_what_a_page_asks_of_it() {
+    passes("widget-options").await;
+}
+
+#[tokio::test]
+async fn a_guest_of_the_widget_ends_the_chat_signs_in_and_comes_back() {
+    passes("widget-session").await;
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 // The conversation of a guest: from the share link to what is on the screen.
-import { compareTimes, othersOf, type Message, type MessageRow, type Person } from '@dovetail/chat/state'
+import { EMPTY, othersOf, outgoingOf, timelineOf, type Message, type MessageRow, type Person } from '@dovetail/chat/state'
 import { Api } from './api.ts'
 import { Files } from './files.ts'
 import { History } from './history.ts'
@@ -7,15 +7,16 @@ import { Kept } from './kept.ts'
 import { Live } from './live.ts'
 import { Outbox } from './outbox.ts'
 import { isTemporary, Problem } from './problem.ts'
+import { Reading } from './reading.ts'
 import { watchPage } from './watch.ts'
 import { Store } from './store.ts'
 import type { Options } from './told.ts'
-import { Tokens, type Session } from './tokens.ts'
+import { Tokens, type GiveToken, type Session } from './tokens.ts'
 import { FORGET_MS, Typing } from './typing.ts'
+import { Visitor, type About } from './visitor.ts'
 
 /** So long without a connection before anything is said of it. */
 const PATIENCE_MS = 2000
-const PEEK_MS = 10_000
 
 export class Chat {
   readonly store: Store
@@ -24,24 +25,25 @@ export class Chat {
   files!: Files
   outbox!: Outbox
   history!: History
+  private reading!: Reading
   readonly typing = new Typing((isTyping) => this.live?.sayTyping(this.me, isTyping))
   private live: Live | undefined
   private stopped = false
   private tries = 0
   private readonly timers = new Set<ReturnType<typeof setTimeout>>()
   private impatient: ReturnType<typeof setTimeout> | undefined
-  private counting: ReturnType<typeof setTimeout> | undefined
-  private peeking: ReturnType<typeof setTimeout> | undefined
   private forget: Array<() => void> = []
-  private readAt: string | null = null
-  private visitor: Record<string, unknown> | null = null
   private readonly tab: Kept
+  readonly visitor: Visitor
+  private hasBegun = () => {}
+  private readonly begun = new Promise<void>((done) => { this.hasBegun = done })
 
   constructor(private readonly options: Options) {
     this.store = new Store(options.changed)
     this.tokens = new Tokens(options.url, options.subject, options.shareToken)
     this.api = new Api(options.url, options.anonKey, this.tokens)
     this.tab = new Kept(() => sessionStorage, `dovetail-chat-tab:${options.url}:${options.subject}:`)
+    this.visitor = new Visitor(this.tab)
   }
 
   get me(): string {
@@ -54,6 +56,12 @@ export class Chat {
 
   get advisor(): Person | undefined {
     return othersOf(this.store.state, this.conversation)[0]
+  }
+
+  /** Whether there is a message of the guest. */
+  get hasWritten(): boolean {
+    const { state } = this.store
+    return outgoingOf(state, this.conversation).length > 0 || timelineOf(state, this.conversation).ids.some((id) => state.messages[id]?.sender_id === this.me)
   }
 
   private later(ms: number, run: () => void): void {
@@ -80,13 +88,18 @@ export class Chat {
     const { store } = this
     this.files = new Files(this.api, store, `${session.conversationId}/${session.clientId}`)
     this.outbox = new Outbox(this.api, store, this.files, session.conversationId, (message) => this.told(message), (error) => this.doubt(error))
-    this.history = new History(this.api, store, session.conversationId, (message) => this.told(message), () => void this.read(), (error) => this.doubt(error))
+    this.history = new History(this.api, store, session.conversationId, (message) => this.told(message), () => void this.reading.read(), (error) => this.doubt(error))
+    this.reading = new Reading(this.api, store, this.options.tell, session.conversationId, () => this.history.last)
     const { settings } = store.state
     store.dispatch({ type: 'signed-in', me: { id: session.clientId, display_name: session.clientName, avatar_url: null, kind: 'guest', org_id: session.orgId }, settings })
-    store.set({ phase: 'ready', session, draft: this.tab.get<string>('draft') ?? '', open: this.tab.get<boolean>('open') === true && matchMedia('(min-width: 480px)').matches })
+    store.set({
+      phase: 'ready', session, draft: this.tab.get<string>('draft') ?? '', introduced: this.tab.get<boolean>('introduced') === true,
+      open: store.view.open || (this.tab.get<boolean>('open') === true && matchMedia('(min-width: 480px)').matches),
+    })
     this.tokens.onRenewed = () => this.live?.renewed()
     this.tokens.onRefused = () => this.close()
     this.options.tell('ready', { conversationId: session.conversationId })
+    this.hasBegun()
     // The button is drawn first; what is behind it comes when the page has nothing better to do.
     const connect = () => { if (!this.stopped) this.connect() }
     if ('requestIdleCallback' in globalThis) requestIdleCallback(connect, { timeout: 1000 })
@@ -96,9 +109,8 @@ export class Chat {
   private connect(): void {
     const { store, conversation } = this
     this.outbox.restore()
-    void this.fill()
+    void this.reading.begin(this.fill())
     void this.people()
-    void this.count()
     this.api.limits().then((limits) => {
       const { me } = store.state
       if (!me) return
@@ -113,7 +125,7 @@ export class Chat {
       participation: (row) => {
         if (row.user_id !== this.me) store.dispatch({ type: 'read', conversation, user_id: row.user_id, last_read_at: row.last_read_at })
         // Read in another tab.
-        else this.countSoon()
+        else this.reading.countSoon()
       },
       read: (user, at) => store.dispatch({ type: 'read', conversation, user_id: user, last_read_at: at }),
       presence: (row) => {
@@ -154,27 +166,50 @@ export class Chat {
         this.catchUp()
       },
       offline: () => this.store.set({ connection: 'offline' }),
-      focus: () => void this.read(),
+      focus: () => void this.reading.read(),
       visible: () => {
         // Timers slept with the page: the token may have ended meanwhile.
         this.tokens.fresh().catch(() => {})
         this.live?.hurry()
-        void this.read()
+        void this.reading.read()
       },
     }))
   }
 
   /** The session was refused: what is written stays, so that it can be copied. */
   private close(): void {
+    this.disconnect()
+    this.store.set({ phase: 'closed', peek: null, ending: false })
+  }
+
+  private disconnect(): void {
     this.typing.stopped()
     this.live?.stop()
     this.live = undefined
     this.outbox.stop()
+    this.reading.stop()
+    clearTimeout(this.impatient)
+    this.impatient = undefined
     for (const forget of this.forget.splice(0)) forget()
-    this.store.set({ phase: 'closed', peek: null })
   }
 
-  /** "Try again", where a link was switched off and perhaps on again. */
+  /** The guest goes: the server forgets the session, this device what was written. */
+  async end(): Promise<void> {
+    if (this.store.view.phase !== 'ready') return
+    // Without a network the session lasts until its time is over.
+    this.tokens.signOut()
+    await this.api.rpc('end_guest_session').catch(() => {})
+    this.tokens.forget()
+    this.disconnect()
+    this.outbox.forget()
+    this.files.stop()
+    this.visitor.forget()
+    for (const key of ['draft', 'introduced', 'open']) this.tab.drop(key)
+    this.store.set({ phase: 'ended', state: EMPTY, draft: '', files: [], complaint: null, peek: null, said: '', introduced: false, ending: false, unread: 0 })
+    this.options.tell('end', undefined)
+  }
+
+  /** "Try again", where a link was switched off and perhaps on again; or another session after the end of one. */
   async reopen(): Promise<void> {
     await this.tokens.begin().then((session) => this.begin(session), (error: unknown) => this.report(error))
   }
@@ -197,14 +232,14 @@ export class Chat {
   private catchUp(): void {
     void this.fill()
     void this.people()
-    this.countSoon()
+    this.reading.countSoon()
     this.outbox.flush()
   }
 
   private async people(): Promise<void> {
     try {
       const people = await this.api.rpc<Person[]>('get_participants', { conversation_id: this.conversation })
-      this.readAt = people.find((p) => p.user_id === this.me)?.last_read_at ?? this.readAt
+      this.reading.known(people.find((p) => p.user_id === this.me)?.last_read_at ?? null)
       this.store.dispatch({ type: 'people', conversation: this.conversation, people })
     } catch {
       // Their name is known from the session; the rest can wait.
@@ -228,59 +263,7 @@ export class Chat {
     if (message.content_type === 'system') return
     const own = message.sender_id === this.me
     this.options.tell('message', { id: message.id, text: message.content, own, at: message.created_at })
-    if (own) return
-    const text = message.content || (message.attachments?.[0]?.name ?? '')
-    const name = message.sender_name ?? this.tokens.session?.advisorName ?? ''
-    this.store.set({ said: `${name}: ${text}`, ...(this.store.view.open ? {} : { peek: { name, text } }) })
-    clearTimeout(this.peeking)
-    this.peeking = setTimeout(() => this.store.set({ peek: null }), PEEK_MS)
-    if (this.reading) void this.read()
-    else {
-      this.setUnread(this.store.view.unread + 1)
-      this.countSoon()
-    }
-  }
-
-  private setUnread(count: number): void {
-    if (count === this.store.view.unread) return
-    this.store.set({ unread: count })
-    this.options.tell('unread', { count })
-  }
-
-  private countSoon(): void {
-    clearTimeout(this.counting)
-    this.counting = setTimeout(() => void this.count(), 400)
-  }
-
-  private async count(): Promise<void> {
-    try {
-      const { conversations } = await this.api.rpc<{ conversations: Record<string, number> }>('get_unread_count')
-      const count = conversations[this.conversation] ?? 0
-      if (count > 0 && this.reading) void this.read()
-      else this.setUnread(count)
-    } catch {
-      // Counted again with the next message.
-    }
-  }
-
-  /** Somebody looks at it at this moment. */
-  private get reading(): boolean {
-    const { open, phase } = this.store.view
-    return open && phase === 'ready' && document.visibilityState === 'visible' && document.hasFocus()
-  }
-
-  async read(): Promise<void> {
-    const { last } = this.history
-    if (!this.reading || !last) return
-    this.setUnread(0)
-    if (this.readAt && compareTimes(this.readAt, last.created_at) >= 0) return
-    const before = this.readAt
-    this.readAt = last.created_at
-    try {
-      await this.api.rpc('mark_as_read', { conversation_id: this.conversation, up_to_message_id: last.id })
-    } catch {
-      this.readAt = before
-    }
+    if (!own) this.reading.heard(message)
   }
 
   // Writing
@@ -288,10 +271,10 @@ export class Chat {
   setOpen(open: boolean): void {
     const { view } = this.store
     if (view.phase === 'absent' || view.open === open) return
-    this.store.set({ open, peek: null, said: '', hadFocus: this.options.hasFocus() })
+    this.store.set({ open, peek: null, said: '', ending: false, hadFocus: this.options.hasFocus() })
     this.tab.set('open', open)
     this.options.tell(open ? 'open' : 'close', undefined)
-    if (open) void this.read()
+    if (open) void this.reading.read()
     else this.typing.stopped()
   }
 
@@ -306,8 +289,28 @@ export class Chat {
     if (this.store.view.phase === 'ready') this.store.set({ complaint: await this.files.add(list) })
   }
 
-  identify(visitor: Record<string, unknown>): void {
-    this.visitor = visitor
+  /** The form before the chat is done with. */
+  introduce(about: About): void {
+    this.visitor.say(about)
+    this.tab.set('introduced', true)
+    this.store.set({ introduced: true })
+  }
+
+  /** Somebody has signed in on the page, or out: from now on the server is asked as them. */
+  async signIn(give: GiveToken | null): Promise<boolean> {
+    await this.begun
+    try {
+      if (give) await this.tokens.signIn(give)
+      else {
+        this.tokens.signOut()
+        await this.tokens.renew()
+      }
+    } catch (error) {
+      this.report(error)
+      return false
+    }
+    await this.live?.restart()
+    return true
   }
 
   send(): void {
@@ -317,9 +320,7 @@ export class Chat {
     this.store.set({ draft: '', files: [], complaint: null })
     this.tab.drop('draft')
     this.typing.stopped()
-    // Said with one message; the advisor sees it there.
-    this.outbox.send(content, files, this.visitor ? { visitor: this.visitor } : {})
-    this.visitor = null
+    this.outbox.send(content, files, this.visitor.take())
   }
 
   async react(message: Message, emoji: string): Promise<void> {
@@ -341,7 +342,8 @@ export class Chat {
     this.outbox?.stop()
     this.files?.stop()
     this.typing.stopped()
-    for (const timer of [...this.timers, this.impatient, this.counting, this.peeking]) clearTimeout(timer)
+    this.reading?.stop()
+    for (const timer of [...this.timers, this.impatient]) clearTimeout(timer)
     for (const forget of this.forget.splice(0)) forget()
   }
 }

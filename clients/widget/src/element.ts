@@ -1,13 +1,16 @@
 // <dovetail-chat>: attributes and methods outside, everything else in a shadow root.
 import { h, render } from 'preact'
 import { Chat } from './chat.ts'
+import { settingsOf, type Settings } from './settings.ts'
 import { sheets } from './sheets.ts'
 import type { Told } from './told.ts'
-import { language, type Language } from './texts.ts'
+import type { GiveToken } from './tokens.ts'
 import { Root } from './views/Root.tsx'
+import type { About } from './visitor.ts'
 
 export type Theme = 'auto' | 'light' | 'dark'
-export interface Visitor { name?: string; email?: string }
+/** Who the page says this is. With the token of a user who has signed in, the chat goes on as them. */
+export interface User extends About { token?: string | GiveToken | null }
 type Listener<K extends keyof Told> = (detail: Told[K]) => void
 
 /** Changes of these begin anew; of the others they only draw anew. */
@@ -20,28 +23,30 @@ export function setOrigin(address: string): void {
 }
 
 export class DovetailChatElement extends HTMLElement {
-  static readonly observedAttributes = [...IDENTITY, 'locale', 'theme', 'position', 'greeting', 'dir']
+  static readonly observedAttributes = [...IDENTITY, 'locale', 'theme', 'position', 'dir', 'greeting', 'hours', 'time-zone', 'away', 'ask', 'colour', 'texts']
 
   private chat: Chat | null = null
   private layer: HTMLDivElement | null = null
   private readonly listeners = new Map<keyof Told, Set<Listener<never>>>()
-  private words: Language | null = null
+  private settings: Settings | null = null
   private beginning = false
-  private visitor: Visitor | null = null
+  private about: About = {}
+  private token: GiveToken | null = null
+  private signing = Promise.resolve(false)
 
   connectedCallback(): void {
     this.beginSoon()
   }
 
   disconnectedCallback(): void {
-    this.end()
+    this.unload()
   }
 
   attributeChangedCallback(name: string, before: string | null, now: string | null): void {
     if (!this.isConnected || before === now) return
     if (IDENTITY.includes(name)) this.beginSoon()
     else {
-      this.words = null
+      this.settings = null
       this.draw()
     }
   }
@@ -52,12 +57,12 @@ export class DovetailChatElement extends HTMLElement {
     this.beginning = true
     queueMicrotask(() => {
       this.beginning = false
-      this.end()
-      if (this.isConnected) this.begin()
+      this.unload()
+      if (this.isConnected) this.load()
     })
   }
 
-  private begin(): void {
+  private load(): void {
     const subject = this.getAttribute('subject-id') ?? ''
     const url = (this.getAttribute('url') || origin || location.origin).replace(/\/+$/, '')
     if (!subject) return
@@ -67,11 +72,12 @@ export class DovetailChatElement extends HTMLElement {
       changed: () => this.draw(),
       hasFocus: () => Boolean(this.shadowRoot?.activeElement),
     })
-    if (this.visitor) this.chat.identify({ ...this.visitor })
+    this.chat.visitor.say(this.about)
     void this.chat.start()
+    this.signing = this.token ? this.chat.signIn(this.token) : Promise.resolve(false)
   }
 
-  private end(): void {
+  private unload(): void {
     this.chat?.stop()
     this.chat = null
     if (this.layer) render(null, this.layer)
@@ -102,12 +108,16 @@ export class DovetailChatElement extends HTMLElement {
     const { chat } = this
     if (!chat || chat.store.view.phase === 'absent') return
     const layer = this.place()
-    this.words ??= language(this.getAttribute('locale') || document.documentElement.lang || navigator.language)
+    this.settings ??= settingsOf(this, (name) => this.tell('error', { status: 0, code: 'attribute', message: `the attribute ${name} cannot be understood` }))
+    const { language, colours } = this.settings
     layer.dataset.theme = this.theme
     layer.dataset.position = this.getAttribute('position') === 'left' ? 'left' : 'right'
-    layer.lang = this.words.locale
+    layer.lang = language.locale
     layer.dir = this.getAttribute('dir') || (document.documentElement.dir || document.body.dir) || 'ltr'
-    render(h(Root, { chat, language: this.words, greeting: this.getAttribute('greeting') ?? '', version: chat.store.view }), layer)
+    // Not left out: the page may have variables of these names, which would come through.
+    layer.style.setProperty('--colour', colours?.colour ?? 'initial')
+    layer.style.setProperty('--colour-text', colours?.text ?? 'initial')
+    render(h(Root, { chat, settings: this.settings, version: chat.store.view }), layer)
   }
 
   private tell<K extends keyof Told>(event: K, detail: Told[K]): void {
@@ -146,10 +156,28 @@ export class DovetailChatElement extends HTMLElement {
     this.chat?.setOpen(!this.isOpen)
   }
 
-  /** Who the page says this is; the advisor sees it with the next message. It proves nothing. */
-  identify({ name, email }: Visitor): void {
-    this.visitor = { ...(name ? { name: String(name).slice(0, 200) } : {}), ...(email ? { email: String(email).slice(0, 200) } : {}) }
-    this.chat?.identify({ ...this.visitor })
+  /** Who the page says this is: goes with the next message. It proves nothing. */
+  identify(about: About): void {
+    const { name, email } = about
+    this.about = { ...this.about, ...(name ? { name } : {}), ...(email ? { email } : {}) }
+    this.chat?.visitor.say(about)
+    if (this.chat) this.draw()
+  }
+
+  /** The same, and with a token the chat goes on as that user; null is nobody again. Gives whether it does. */
+  async setUser(user: User | null): Promise<boolean> {
+    if (user) this.identify(user)
+    const token = user?.token ?? null
+    this.token = typeof token === 'string' ? () => token : token
+    if (this.chat) this.signing = this.chat.signIn(this.token)
+    // Just put into the page: it is about to begin, and with the token.
+    else await Promise.resolve()
+    return this.signing
+  }
+
+  /** The guest goes: this device forgets what was written. */
+  async end(): Promise<void> {
+    await this.chat?.end()
   }
 
   setTheme(theme: Theme): void {

@@ -10,6 +10,8 @@ interface Page { messages: Message[]; has_more: boolean }
 export class History {
   private filling: Promise<void> | null = null
   private again = false
+  /** Looked at once: what is new from then on has come meanwhile. */
+  private known = false
   private readonly key: string
 
   constructor(
@@ -55,7 +57,11 @@ export class History {
       if (!page.has_more || page.messages.length === 0) break
     }
     const page = await this.ask({ page_size: PAGE })
+    // The first message of all has none that it comes after.
+    const missed = this.known ? page.messages.filter((m) => !this.store.state.messages[m.id]) : []
     dispatch({ type: 'timeline-page', key: this.key, messages: page.messages, where: 'latest', hasBefore: page.has_more })
+    missed.forEach((message) => this.told(message))
+    this.known = true
     this.filled()
   }
 

@@ -47,7 +47,11 @@ export class Live {
         params: this.params,
         // Spread, so that after a restart of the server not everybody comes back at the same moment.
         reconnectAfterMs: (tries: number) => Math.min(1000 * 2 ** (tries - 1), 10_000) * (0.75 + Math.random() / 2),
-        accessToken: async () => (await this.api.tokens.fresh()).jwt,
+        accessToken: async () => {
+          const { jwt } = await this.api.tokens.fresh()
+          if (!this.api.anonKey) this.params.apikey = jwt
+          return jwt
+        },
       })
     } catch {
       if (!this.stopped) this.poll ??= setInterval(this.heard.live, POLL_MS)
@@ -60,7 +64,6 @@ export class Live {
 
   /** A new token: the channels that are joined go on with it, and so does the next connection. */
   renewed(): void {
-    if (!this.api.anonKey) this.params.apikey = this.api.tokens.session?.jwt ?? this.params.apikey
     void this.client?.setAuth().catch(() => {})
   }
 
@@ -98,7 +101,7 @@ export class Live {
     clearTimeout(this.again)
     const delay = Math.min(1000 * 2 ** this.failures++, LONGEST_DELAY_MS)
     this.again = setTimeout(() => {
-      this.leave()
+      void this.leave()
       void this.start()
     }, delay * (0.75 + Math.random() / 2))
   }
@@ -133,18 +136,26 @@ export class Live {
     void this.typing.send({ type: 'broadcast', event: 'typing', payload: { type: 'typing', user_id: user, is_typing: isTyping } })
   }
 
-  private leave(): void {
+  /** Somebody else's token, with other rights: everything is joined anew. */
+  async restart(): Promise<void> {
+    clearTimeout(this.again)
+    await this.leave()
+    if (!this.stopped) await this.start()
+  }
+
+  private async leave(): Promise<void> {
     this.generation++
-    for (const channel of this.channels) void this.client?.removeChannel(channel)
+    const { channels } = this
     this.channels = []
     this.typing = undefined
+    await Promise.all(channels.map((channel) => this.client?.removeChannel(channel)))
   }
 
   stop(): void {
     this.stopped = true
     clearTimeout(this.again)
     clearInterval(this.poll)
-    this.leave()
+    void this.leave()
     void this.client?.disconnect()
   }
 }

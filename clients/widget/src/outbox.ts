@@ -66,6 +66,11 @@ export class Outbox {
     this.store.dispatch({ type: 'discarded', client_id: clientId })
   }
 
+  /** Nothing of it is to stay on this device. */
+  forget(): void {
+    for (const key of this.kept.keys()) this.kept.drop(key)
+  }
+
   /** Its row was heard of before its answer came. */
   arrived(clientId: string | null): void {
     if (clientId) this.kept.drop(clientId)

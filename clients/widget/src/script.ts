@@ -2,7 +2,7 @@
 import { define, setOrigin, type DovetailChatElement } from './element.ts'
 import { mount, type MountOptions } from './index.ts'
 
-const METHODS = ['open', 'close', 'toggle', 'identify', 'setTheme', 'setLocale', 'on'] as const
+const METHODS = ['open', 'close', 'toggle', 'identify', 'setUser', 'end', 'setTheme', 'setLocale', 'on'] as const
 
 type Global = { mount: typeof mount; element: DovetailChatElement | null } & Pick<DovetailChatElement, (typeof METHODS)[number]>
 

@@ -4,8 +4,8 @@ import type { Complaint } from './files.ts'
 import type { Session } from './tokens.ts'
 
 export interface View {
-  /** Nothing is shown until there is a session. Closed: the server has ended it while the page was open. */
-  phase: 'absent' | 'ready' | 'closed'
+  /** Nothing is shown until there is a session. Closed: the server has ended it while the page was open. Ended: the guest has. */
+  phase: 'absent' | 'ready' | 'closed' | 'ended'
   session: Session | null
   open: boolean
   unread: number
@@ -19,6 +19,10 @@ export interface View {
   /** Whether the focus was in the window that was closed: it goes back to the button. */
   hadFocus: boolean
   draft: string
+  /** Asked who they are, and answered, or did not want to. */
+  introduced: boolean
+  /** Asked whether the chat is to end. */
+  ending: boolean
   /** Keys of files that are chosen and not sent yet. */
   files: string[]
   state: State
@@ -26,7 +30,7 @@ export interface View {
 
 export class Store {
   view: View = {
-    phase: 'absent', session: null, open: false, unread: 0, connection: 'online', peek: null, said: '', complaint: null, hadFocus: false, draft: '', files: [], state: EMPTY,
+    phase: 'absent', session: null, open: false, unread: 0, connection: 'online', peek: null, said: '', complaint: null, hadFocus: false, draft: '', introduced: false, ending: false, files: [], state: EMPTY,
   }
 
   private planned = false

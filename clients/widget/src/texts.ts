@@ -1,4 +1,4 @@
-// Every text, in English and German, and dates as people say them.
+// Every text, in English and German or as the page wants it, and dates as people say them.
 
 const en = {
   open: 'Open chat with {name}', openUnread: { one: 'Open chat with {name}, {count} unread message', other: 'Open chat with {name}, {count} unread messages' },
@@ -15,10 +15,15 @@ const en = {
   offline: 'You are offline. What you write is sent later.', reconnecting: 'Reconnecting…',
   closed: 'This chat has been closed.', closedKept: 'What you have not sent is still here, so that you can copy it.',
   dismiss: 'Dismiss', you: 'You', replies: { one: '{count} reply', other: '{count} replies' },
+  away: 'We are not here at the moment. Leave us a message.', backAt: 'We answer from {time}.',
+  formTitle: 'Before we begin', formName: 'Your name', formEmail: 'Your e-mail address', optional: '{label} (optional)', start: 'Start chat', missing: 'Please fill this in.', noEmail: 'This is not an e-mail address.',
+  end: 'End chat', endSure: 'End this chat? It is forgotten on this device; {name} keeps what was written.', cancel: 'Cancel', ended: 'You have ended this chat.', beginAgain: 'Start again',
 }
 
 type Form = string | { one: string; other: string }
 export type Texts = { [K in keyof typeof en]: (typeof en)[K] extends string ? string : { one: string; other: string } }
+/** The page's own words for some of them. */
+export type Overrides = Partial<Record<keyof Texts, Form>>
 
 const de: Texts = {
   open: 'Chat mit {name} öffnen', openUnread: { one: 'Chat mit {name} öffnen, {count} ungelesene Nachricht', other: 'Chat mit {name} öffnen, {count} ungelesene Nachrichten' },
@@ -35,6 +40,9 @@ const de: Texts = {
   offline: 'Sie sind offline. Was Sie schreiben, wird später gesendet.', reconnecting: 'Verbindung wird wiederhergestellt…',
   closed: 'Dieser Chat wurde geschlossen.', closedKept: 'Was Sie noch nicht gesendet haben, steht weiter hier, damit Sie es kopieren können.',
   dismiss: 'Ausblenden', you: 'Sie', replies: { one: '{count} Antwort', other: '{count} Antworten' },
+  away: 'Wir sind gerade nicht da. Hinterlassen Sie uns eine Nachricht.', backAt: 'Wir antworten ab {time}.',
+  formTitle: 'Bevor wir beginnen', formName: 'Ihr Name', formEmail: 'Ihre E-Mail-Adresse', optional: '{label} (freiwillig)', start: 'Chat beginnen', missing: 'Bitte füllen Sie das aus.', noEmail: 'Das ist keine E-Mail-Adresse.',
+  end: 'Chat beenden', endSure: 'Diesen Chat beenden? Auf diesem Gerät wird er vergessen; {name} behält, was geschrieben wurde.', cancel: 'Abbrechen', ended: 'Sie haben diesen Chat beendet.', beginAgain: 'Noch einmal beginnen',
 }
 
 const DAY = 86_400_000
@@ -49,6 +57,8 @@ export interface Language {
   time: (at: string) => string
   /** "Today 2:34 PM", "Yesterday 9:15 AM", "Mon Dec 14, 11:00 AM" */
   divider: (at: string, now?: number) => string
+  /** "tomorrow 9:00 AM", "Monday 9:00 AM" */
+  ahead: (at: number, now?: number) => string
   /** "5 minutes ago" */
   ago: (at: string, now?: number) => string
   exact: (at: string) => string
@@ -65,7 +75,7 @@ function known(locale: string): string {
   }
 }
 
-export function language(wanted: string): Language {
+export function language(wanted: string, own: Overrides = {}): Language {
   const locale = known(wanted)
   const texts: Texts = /^de\b/i.test(locale) ? de : en
   const plural = new Intl.PluralRules(locale)
@@ -77,8 +87,8 @@ export function language(wanted: string): Language {
   return {
     locale,
     t(key, values = {}) {
-      const form: Form = texts[key]
-      const text = typeof form === 'string' ? form : plural.select(Number(values.count)) === 'one' ? form.one : form.other
+      const form: Form = own[key] ?? texts[key]
+      const text = String(typeof form === 'string' ? form : plural.select(Number(values.count)) === 'one' ? form.one : form.other)
       return text.replace(/\{(\w+)\}/g, (_, name: string) => {
         const value = values[name]
         return typeof value === 'number' ? number.format(value) : (value ?? '')
@@ -91,6 +101,10 @@ export function language(wanted: string): Language {
       if (days === 0 || days === 1) return `${capital(relative.format(-days, 'day'))} ${time.format(then)}`
       const year = new Date(then).getFullYear() === new Date(now).getFullYear() ? {} : { year: 'numeric' as const }
       return `${format(then, { weekday: 'short' })} ${format(then, { month: 'short', day: 'numeric', ...year })}, ${time.format(then)}`
+    },
+    ahead(at, now = Date.now()) {
+      const days = -daysBetween(at, now)
+      return `${days < 2 ? relative.format(days, 'day') : format(at, { weekday: 'long' })} ${time.format(at)}`
     },
     ago(at, now = Date.now()) {
       const seconds = Math.max(0, (now - Date.parse(at)) / 1000)

@@ -18,11 +18,18 @@ export interface Session {
 /** Renewed so long before the end. */
 const EARLY_MS = 2 * 60_000
 
+/** The token of a user, each time one is needed. */
+export type GiveToken = () => string | Promise<string>
+
+function claims(jwt: string): Record<string, unknown> {
+  return JSON.parse(atob((jwt.split('.')[1] ?? '').replace(/-/g, '+').replace(/_/g, '/'))) as Record<string, unknown>
+}
+
 /** How long a token lasts. By its own two times, so that a wrong clock of the guest does not matter. */
 function lifetime(jwt: string): number {
   try {
-    const { exp, iat } = JSON.parse(atob((jwt.split('.')[1] ?? '').replace(/-/g, '+').replace(/_/g, '/'))) as { exp: number; iat: number }
-    return Math.max(0, exp - iat) * 1000
+    const { exp, iat } = claims(jwt)
+    return Math.max(0, Number(exp) - Number(iat)) * 1000
   } catch {
     return 15 * 60_000
   }
@@ -40,6 +47,8 @@ export class Tokens {
   private renewing: Promise<Session> | null = null
   private timer: ReturnType<typeof setTimeout> | undefined
   private stopped = false
+  /** Who has signed in on the page stands for the guest. */
+  private user: GiveToken | null = null
   private readonly kept: Kept
 
   constructor(private readonly url: string, private readonly subject: string, private readonly shareToken: string) {
@@ -48,6 +57,7 @@ export class Tokens {
 
   /** Goes on with the session of this tab, or begins one with the link. */
   async begin(): Promise<Session> {
+    this.stopped = false
     const known = this.kept.get<KeptSession>(this.subject)
     // Another link to the same subject is another guest.
     if (known && (!this.shareToken || known.shareToken === this.shareToken)) {
@@ -95,6 +105,7 @@ export class Tokens {
 
   /** A token that is good for a while. Timers sleep with the computer, so this looks at the clock. */
   async fresh(): Promise<Session> {
+    if (this.user && this.session) return { ...this.session, jwt: await this.ask(this.user) }
     if (this.session && Date.now() < this.until - EARLY_MS / 2) return this.session
     try {
       return await this.renew()
@@ -107,8 +118,44 @@ export class Tokens {
 
   /** Asks anew, and learns so whether the session still holds. One request at a time. */
   renew(): Promise<Session> {
+    // Whoever asks after the end is not to begin anew.
+    if (this.stopped) return Promise.reject(new Problem('the chat is over', 0, 'over'))
+    if (this.user) return this.fresh().finally(this.onRenewed)
     this.renewing ??= this.renewNow().finally(() => { this.renewing = null })
     return this.renewing
+  }
+
+  private async ask(user: GiveToken): Promise<string> {
+    const jwt = await Promise.resolve().then(user).catch(() => '')
+    // Signed out meanwhile, or nothing to renew it with at the moment.
+    if (!jwt) throw new Problem('the page gives no token', 401, 'no_token')
+    return jwt
+  }
+
+  /** The server decides what the token may do; another user's would only show that there is nothing. */
+  async signIn(user: GiveToken): Promise<void> {
+    const jwt = await this.ask(user)
+    let sub: unknown
+    try {
+      sub = claims(jwt)['sub']
+    } catch {
+      throw new Problem('the token of the user cannot be read', 400, 'bad_token')
+    }
+    if (sub !== this.session?.clientId) throw new Problem('the user is not the client whom the link is for', 403, 'other_user')
+    clearTimeout(this.timer)
+    this.user = user
+  }
+
+  /** As the guest again. */
+  signOut(): void {
+    this.user = null
+  }
+
+  /** Over, as far as this device is concerned. */
+  forget(): void {
+    this.stop()
+    this.kept.drop(this.subject)
+    this.session = null
   }
 
   private async renewNow(): Promise<Session> {

@@ -6,6 +6,8 @@ export interface Told {
   close: undefined
   message: { id: string; text: string; own: boolean; at: string }
   unread: { count: number }
+  /** The guest has ended the chat. */
+  end: undefined
   error: { status: number; code: string; message: string }
 }
 

@@ -1,19 +1,9 @@
 // The widget for everybody: with the keyboard alone, with a screen reader, in the dark, on a phone, in another language.
 import assert from 'node:assert/strict'
-import fs from 'node:fs'
-import { createRequire } from 'node:module'
 import { describe, test } from 'node:test'
+import { findings } from './axe.mjs'
 import { say } from './people.mjs'
 import { bubble, conversationOf, field, launcher, link, open, until, visit, write } from './widget-support.mjs'
-
-const axe = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-
-/** Serious and critical findings. The blue of sent bubbles is given by the design; who asks for more contrast gets a darker one. */
-async function findings(page) {
-  await page.evaluate(axe)
-  const { violations } = await page.evaluate(() => globalThis.axe.run({ include: [['dovetail-chat']], exclude: { fromShadowDom: ['dovetail-chat', '.own .bubble'] } }, { resultTypes: ['violations'] }))
-  return violations.filter((v) => ['serious', 'critical'].includes(v.impact)).map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join(' | ')}`)
-}
 
 /** What has the focus inside of the widget: its name. */
 const focused = (page) => page.evaluate(() => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'
 import { describe, test } from 'node:test'
-import { say, server, service } from './people.mjs'
+import { fine, say, server, service } from './people.mjs'
 import { bubble, built, conversationOf, field, launcher, link, open, scripts, texts, turn, until, visit, write } from './widget-support.mjs'
 
 const strict = () => `default-src 'none'; script-src ${scripts()}; connect-src ${server} ${server.replace(/^http/, 'ws')}; img-src ${server} blob: data:; `
@@ -23,8 +23,11 @@ const look = (page) => page.evaluate(() => {
 
 test('a strict policy of the page: no style element, no eval, nothing that is not trusted', async (t) => {
   const guest = await link()
-  const page = await visit(t, guest, { policy: strict(), reducedMotion: 'reduce' })
+  const page = await visit(t, guest, { policy: strict(), reducedMotion: 'reduce', data: { 'data-ask': 'name', 'data-colour': '#7a1f5c', 'data-hours': 'Mo 09:00-09:01' } })
   await open(page)
+  await page.getByLabel('Your name').fill('Cleo')
+  await page.getByRole('button', { name: 'Start chat' }).click()
+  assert.equal(await launcher(page).evaluate((e) => getComputedStyle(e).backgroundColor), 'rgb(122, 31, 92)')
   await write(page, 'Under a policy')
   await page.getByTestId('receipt').filter({ hasText: 'Sent' }).waitFor()
   await say(guest.ada, await conversationOf(guest), 'Heard')
@@ -131,6 +134,24 @@ describe('a link that is switched off while the page is open', () => {
     await launcher(page).waitFor({ state: 'detached' })
     await page.fine()
   })
+})
+
+test('who writes more than a guest may in a minute waits, and loses nothing', async (t) => {
+  const limit = async (count) => fine(await service.from('chat_settings').update({ guest_messages_per_minute: count }).not('guest_messages_per_minute', 'is', null))
+  const { data: [{ guest_messages_per_minute: usual }] } = await service.from('chat_settings').select('guest_messages_per_minute')
+  t.after(() => limit(usual))
+  await limit(2)
+  const guest = await link()
+  const page = await visit(t, guest)
+  await open(page)
+  const refused = page.waitForResponse((response) => response.url().endsWith('/send_message') && response.status() === 429)
+  for (const text of ['One', 'Two', 'Three']) await write(page, text)
+  await refused
+  assert.deepEqual(await texts(page), ['One', 'Two', 'Three'])
+  assert.equal(await page.getByText('Not delivered').count(), 0)
+  await limit(usual)
+  await until('the third arrives', async () => (await guest.ada.rpc('get_messages', { conversation_id: await conversationOf(guest) })).messages.map((m) => m.content).join() === 'One,Two,Three')
+  await page.fine()
 })
 
 test('a page that takes the element out and puts it back has it once', async (t) => {

@@ -80,6 +80,26 @@ test('a session gives new tokens, and none once the link is off', async (t) => {
   assert.deepEqual(await data(guest.from('profiles').select('id')), [])
 })
 
+test('a guest ends their own session, and nobody else\'s', async (t) => {
+  const { advisor, subject, token } = await world()
+  const [mine, other] = await Promise.all([1, 2].map(async () => (await enter(subject, token)).json()))
+  const [guest, ada] = [guestClient(t, mine.jwt), asUser(t, advisor)]
+  assert.equal((await ada.rpc('end_guest_session')).error.code, '42501')
+  assert.equal((await client(t).rpc('end_guest_session')).error.code, '42501')
+  assert.equal((await data(guest.from('conversations').select('id'))).length, 1)
+  await data(guest.rpc('end_guest_session'))
+  // The token is not over yet; it is good for nothing.
+  assert.deepEqual(await data(guest.from('conversations').select('id')), [])
+  assert.equal((await guest.rpc('send_message', { conversation_id: mine.conversationId, content: 'once more' })).status, 403)
+  const refresh = ({ chatToken }) => fetch(`${url}/chat/v1/guest-token/refresh`, {
+    method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ chatToken }),
+  })
+  assert.equal((await refresh(mine)).status, 401)
+  assert.equal((await refresh(other)).status, 200)
+  assert.equal((await data(guestClient(t, other.jwt).from('conversations').select('id'))).length, 1)
+  await data(guest.rpc('end_guest_session'))
+})
+
 test('who has no link gets an error that a page can pass over', async () => {
   const { subject } = await world()
   for (const [path, status] of [[subject, 401], ['nowhere', 404]]) {

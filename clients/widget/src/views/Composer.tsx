@@ -1,6 +1,5 @@
 // Where one writes. Enter sends, Shift+Enter breaks the line.
-import type { RefObject } from 'preact'
-import { useLayoutEffect, useRef } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import { ACCEPT } from '../files.ts'
 import { Uploading } from './Attachments.tsx'
 import { useShared } from './context.ts'
@@ -8,16 +7,18 @@ import { Icon } from './icons.tsx'
 
 const HIGHEST = 112
 
-export function Composer({ field }: { field: RefObject<HTMLTextAreaElement | null> }) {
+export function Composer({ focus }: { focus: boolean }) {
   const { chat, language } = useShared()
   const { t } = language
   const { draft, files, complaint, phase, state } = chat.store.view
+  const field = useRef<HTMLTextAreaElement>(null)
   const chooser = useRef<HTMLInputElement>(null)
   const limit = state.settings.max_message_length
   const left = limit - draft.trim().length
   const open = phase === 'ready'
   const ready = open && left >= 0 && (draft.trim() !== '' || files.length > 0)
 
+  useEffect(() => { if (focus) field.current?.focus({ preventScroll: true }) }, [])
   // As high as the text, up to a few lines.
   useLayoutEffect(() => {
     if (!field.current) return

@@ -81,8 +81,8 @@ function useReceipts(rows: Row[]): (row: BubbleRow) => string | null {
   }
 }
 
-function Empty({ session, greeting }: { session: Session; greeting: string }) {
-  const { language: { t } } = useShared()
+function Empty({ session }: { session: Session }) {
+  const { settings: { greeting }, language: { t } } = useShared()
   return (
     <div class="empty">
       <Avatar name={session.advisorName} url={session.advisorAvatar} size={64} />
@@ -92,7 +92,7 @@ function Empty({ session, greeting }: { session: Session; greeting: string }) {
   )
 }
 
-export function Log({ session, greeting }: { session: Session; greeting: string }) {
+export function Log({ session }: { session: Session }) {
   const { chat, language } = useShared()
   const { t } = language
   const { state, view } = { state: chat.store.state, view: chat.store.view }
@@ -133,7 +133,7 @@ export function Log({ session, greeting }: { session: Session; greeting: string 
           {timeline.status === 'error' && rows.length === 0 && (
             <div class="empty"><p>{t('loadFailed')}</p><button type="button" class="button" onClick={() => void chat.fill()}>{t('again')}</button></div>
           )}
-          {timeline.status === 'ready' && rows.length === 0 && <Empty session={session} greeting={greeting} />}
+          {timeline.status === 'ready' && rows.length === 0 && <Empty session={session} />}
           {timeline.hasBefore && <div class="older" aria-hidden="true"><i /></div>}
           {rows.map((row) => (row.kind === 'divider'
             ? <div class="divider" key={row.key}><time dateTime={row.at} title={language.exact(row.at)}>{language.divider(row.at)}</time></div>

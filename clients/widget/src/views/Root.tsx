@@ -1,14 +1,13 @@
 import { useLayoutEffect, useRef } from 'preact/hooks'
 import type { Chat } from '../chat.ts'
-import type { Language } from '../texts.ts'
+import type { Settings } from '../settings.ts'
 import { SharedContext } from './context.ts'
 import { Launcher } from './Launcher.tsx'
 import { Window } from './Window.tsx'
 
-export function Root({ chat, language, greeting }: { chat: Chat; language: Language; greeting: string; version: unknown }) {
+export function Root({ chat, settings }: { chat: Chat; settings: Settings; version: unknown }) {
   const { session, open, phase, said, draft, state } = chat.store.view
   const button = useRef<HTMLButtonElement>(null)
-  const field = useRef<HTMLTextAreaElement>(null)
   const wasOpen = useRef<boolean | null>(null)
   const opened = wasOpen.current === false && open
   useLayoutEffect(() => {
@@ -20,8 +19,8 @@ export function Root({ chat, language, greeting }: { chat: Chat; language: Langu
   // The server has ended it: what was being read stays until it is closed, and what was not sent stays at hand.
   if (phase === 'closed' && !open && !draft && Object.keys(state.outbox).length === 0) return null
   return (
-    <SharedContext.Provider value={{ chat, language }}>
-      {open && <Window session={session} greeting={greeting} field={field} focus={opened} />}
+    <SharedContext.Provider value={{ chat, settings, language: settings.language }}>
+      {open && <Window session={session} focus={opened} />}
       <Launcher button={button} />
       <div class="aloud" aria-live="polite" aria-atomic="true" data-testid="aloud">{said}</div>
     </SharedContext.Provider>

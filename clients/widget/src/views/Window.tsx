@@ -1,16 +1,20 @@
 // The window: who it is, the messages, where one writes.
 import type { RefObject } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { typingIn } from '@dovetail/chat/state'
+import { timelineOf, typingIn } from '@dovetail/chat/state'
 import type { Session } from '../tokens.ts'
 import { Avatar } from './Avatar.tsx'
+import { Away } from './Away.tsx'
 import { Composer } from './Composer.tsx'
 import { useShared } from './context.ts'
+import { Ended, Ending } from './Ending.tsx'
 import { Icon } from './icons.tsx'
+import { Introduction } from './Introduction.tsx'
 import { Log } from './Log.tsx'
+import { useMinute } from './minute.ts'
 
 const PHONE = '(max-width: 479.98px)'
-const FOCUSABLE = 'button:not([disabled]):not([tabindex="-1"]), textarea, a[href], [tabindex="0"]'
+const FOCUSABLE = 'button:not([disabled]):not([tabindex="-1"]), textarea, input:not([hidden]), a[href], [tabindex="0"]'
 
 /** Whether the window takes the whole screen. */
 function usePhone(): boolean {
@@ -45,16 +49,7 @@ function useVisiblePart(element: RefObject<HTMLElement | null>, phone: boolean):
   }, [phone])
 }
 
-/** Said anew every half a minute, since "2 minutes ago" does not stay true. */
-function useMinute(): void {
-  const [, tick] = useState(0)
-  useEffect(() => {
-    const timer = setInterval(() => tick((n) => n + 1), 30_000)
-    return () => clearInterval(timer)
-  }, [])
-}
-
-function Header({ session }: { session: Session }) {
+function Header({ session, leave }: { session: Session; leave: RefObject<HTMLButtonElement | null> }) {
   const { chat, language: { t, ago } } = useShared()
   useMinute()
   const { advisor } = chat
@@ -74,6 +69,9 @@ function Header({ session }: { session: Session }) {
         <p class="about" dir="auto" title={session.subjectTitle}>{t('about', { subject: session.subjectTitle })}</p>
         {status && <p class="status" data-testid="status">{status}</p>}
       </div>
+      {chat.store.view.phase === 'ready' && chat.hasWritten && (
+        <button type="button" class="icon leave" aria-label={t('end')} title={t('end')} data-testid="end" ref={leave} onClick={() => chat.store.set({ ending: true })}><Icon name="leave" size={20} /></button>
+      )}
       <button type="button" class="icon" aria-label={t('close')} data-testid="close" onClick={() => chat.setOpen(false)}><Icon name="down" /></button>
     </header>
   )
@@ -91,13 +89,31 @@ function Closed() {
   )
 }
 
-export function Window({ session, greeting, field, focus }: { session: Session; greeting: string; field: RefObject<HTMLTextAreaElement | null>; focus: boolean }) {
+/** Where one writes, or what is asked before. Neither is shown before it is known which. */
+function Foot({ session, focus }: { session: Session; focus: boolean }) {
+  const { chat, settings } = useShared()
+  const answered = useRef(false)
+  const known = useRef(false)
+  const { introduced, phase, state } = chat.store.view
+  known.current ||= ['ready', 'error'].includes(timelineOf(state, session.conversationId).status)
+  const asked = introduced || chat.hasWritten ? [] : settings.ask.filter(({ name }) => !chat.visitor.about[name])
+  if (asked.length === 0) return <Composer focus={focus || answered.current} />
+  if (phase !== 'ready' || !known.current) return null
+  return <Introduction fields={asked} focus={focus} onDone={() => { answered.current = true }} />
+}
+
+export function Window({ session, focus }: { session: Session; focus: boolean }) {
   const { chat, language: { t } } = useShared()
+  const { phase, ending } = chat.store.view
   const element = useRef<HTMLDivElement>(null)
+  const leave = useRef<HTMLButtonElement>(null)
+  // Where one writes may come later than the window.
+  const wanted = useRef(focus)
+  wanted.current ||= phase === 'ended'
   const phone = usePhone()
   useVisiblePart(element, phone)
   // On a phone the field would bring up the keyboard before anything was read.
-  useEffect(() => { if (focus) (phone ? element : field).current?.focus({ preventScroll: true }) }, [])
+  useEffect(() => { if (focus && phone) element.current?.focus({ preventScroll: true }) }, [])
 
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === 'Escape') {
@@ -125,10 +141,16 @@ export function Window({ session, greeting, field, focus }: { session: Session; 
         void chat.addFiles([...event.dataTransfer.files])
       }}
     >
-      <Header session={session} />
-      <Log session={session} greeting={greeting} />
-      {chat.store.view.phase === 'closed' && <Closed />}
-      <Composer field={field} />
+      <Header session={session} leave={leave} />
+      {phase === 'ended' ? <Ended /> : (
+        <>
+          <Log session={session} />
+          {phase === 'closed' && <Closed />}
+          {ending && <Ending name={session.advisorName} onCancel={() => { chat.store.set({ ending: false }); leave.current?.focus() }} />}
+          {!ending && <Away />}
+          <Foot session={session} focus={wanted.current && !phone} />
+        </>
+      )}
     </div>
   )
 }

@@ -2,9 +2,10 @@
 import { createContext } from 'preact'
 import { useContext } from 'preact/hooks'
 import type { Chat } from '../chat.ts'
+import type { Settings } from '../settings.ts'
 import type { Language } from '../texts.ts'
 
-export interface Shared { chat: Chat; language: Language }
+export interface Shared { chat: Chat; settings: Settings; language: Language }
 
 export const SharedContext = createContext<Shared | null>(null)
 
