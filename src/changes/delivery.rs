@@ -1,6 +1,5 @@
 //! From resolved rows to frames: each body rendered once, each frame encoded once, one frame per channel and group.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,13 +7,12 @@ use smallvec::SmallVec;
 
 use super::measures;
 use super::record::{self, BodyError, ColumnSet, OldValues, Prepared};
-use super::resolve::{Group, Resolved, Values};
+use super::resolve::{Group, Recipient, Resolved, Values};
 use super::row::sent_position;
-use crate::protocol::{Version, encode};
+use crate::protocol::encode;
 
 /// A rendered body: table, columns, old values, error row.
 type Body = (u32, ColumnSet, OldValues, bool, Option<Arc<[u8]>>);
-type FrameKey = (Arc<str>, Version, SmallVec<[u64; 1]>);
 
 /// Sends one row to everybody it is for. Never waits.
 pub(super) fn deliver(row: &Resolved, max_bytes: usize) -> u64 {
@@ -42,23 +40,23 @@ pub(super) fn deliver(row: &Resolved, max_bytes: usize) -> u64 {
         } else {
             "postgres_changes"
         };
-        let mut frames: HashMap<FrameKey, Bytes, ahash::RandomState> = HashMap::default();
-        let share = group.recipients.len() > 1;
+        // Recipients of one topic come together; what one got is kept for the next.
+        let mut payload = Payload::new(&body, group.legacy);
+        let mut last: Option<(&Recipient, Bytes)> = None;
         for recipient in &group.recipients {
             let subscriber = &recipient.subscriber;
             if !subscriber.is_alive() {
                 continue;
             }
             let member = &subscriber.member;
-            let make = || {
-                let payload = payload(&recipient.ids, &body, group.legacy);
-                encode::fan_out(member.version, &member.topic, event, &payload)
-            };
-            let frame = if share {
-                let key = (member.topic.clone(), member.version, recipient.ids.clone());
-                frames.entry(key).or_insert_with(make).clone()
-            } else {
-                make()
+            let frame = match &last {
+                Some((same, frame)) if same.has_frame_of(recipient) => frame.clone(),
+                _ => {
+                    let payload = payload.of(&recipient.ids);
+                    let frame = encode::fan_out(member.version, &member.topic, event, payload);
+                    last = Some((recipient, frame.clone()));
+                    frame
+                }
             };
             delivered += u64::from(member.send(frame));
         }
@@ -67,22 +65,54 @@ pub(super) fn deliver(row: &Resolved, max_bytes: usize) -> u64 {
     delivered
 }
 
-fn payload(ids: &[u64], body: &[u8], legacy: bool) -> Vec<u8> {
-    if legacy {
-        return body.to_vec();
+impl Recipient {
+    /// Does the other get the same bytes for the same body?
+    fn has_frame_of(&self, other: &Self) -> bool {
+        let (one, another) = (&self.subscriber.member, &other.subscriber.member);
+        one.version == another.version && self.ids == other.ids && one.topic == another.topic
     }
-    let mut payload = Vec::with_capacity(body.len() + 24 + 12 * ids.len());
-    payload.extend_from_slice(b"{\"ids\":[");
-    for (number, id) in ids.iter().enumerate() {
-        if number > 0 {
-            payload.push(b',');
+}
+
+/// The body with the ids of a recipient, written once for all whose ids are the same.
+struct Payload<'a> {
+    body: &'a [u8],
+    legacy: bool,
+    ids: SmallVec<[u64; 1]>,
+    text: Vec<u8>,
+}
+
+impl<'a> Payload<'a> {
+    fn new(body: &'a [u8], legacy: bool) -> Self {
+        Self {
+            body,
+            legacy,
+            ids: SmallVec::new(),
+            text: Vec::new(),
         }
-        payload.extend_from_slice(id.to_string().as_bytes());
     }
-    payload.extend_from_slice(b"],\"data\":");
-    payload.extend_from_slice(body);
-    payload.push(b'}');
-    payload
+
+    fn of(&mut self, ids: &SmallVec<[u64; 1]>) -> &[u8] {
+        if self.legacy {
+            return self.body;
+        }
+        if self.text.is_empty() || self.ids != *ids {
+            self.ids.clone_from(ids);
+            let text = &mut self.text;
+            text.clear();
+            text.reserve(self.body.len() + 24 + 12 * ids.len());
+            text.extend_from_slice(b"{\"ids\":[");
+            for (number, id) in ids.iter().enumerate() {
+                if number > 0 {
+                    text.push(b',');
+                }
+                text.extend_from_slice(id.to_string().as_bytes());
+            }
+            text.extend_from_slice(b"],\"data\":");
+            text.extend_from_slice(self.body);
+            text.push(b'}');
+        }
+        &self.text
+    }
 }
 
 /// Selectable ∩ (selected ∪ key) ∩ published (§2.11, §2.17).

@@ -81,7 +81,12 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    fn new(list: Vec<Concerned>) -> Self {
+    fn new(mut list: Vec<Concerned>) -> Self {
+        // Those of one topic get the same frame.
+        list.sort_by(|one, other| {
+            let (one, other) = (&one.subscriber.member, &other.subscriber.member);
+            (&one.topic, one.version as u8).cmp(&(&other.topic, other.version as u8))
+        });
         let mut roles: SmallVec<[Arc<str>; 1]> = SmallVec::new();
         for concerned in &list {
             let role = concerned.subscriber.audience.role();

@@ -387,6 +387,11 @@ fn merge(recipients: &mut Vec<Recipient>) {
         }
     }
     recipients.extend(merged.into_values());
+    // Those of one topic together, as a crowd has them.
+    recipients.sort_by(|one, other| {
+        let (one, other) = (&one.subscriber.member, &other.subscriber.member);
+        one.topic.cmp(&other.topic)
+    });
 }
 
 fn wants(wanted: Wanted, operation: Operation) -> bool {

@@ -149,8 +149,9 @@ impl Connection {
             End::Close(code) => {
                 self.end_channels();
                 self.outbox.close(Closing::Code(code));
-                // The writer says when the close frame is out; then the client may close its side.
-                let _ = tokio::time::timeout(LINGER, self.farewell(&reader)).await;
+                // The writer says when the close frame is out; then the client may close its side. On the heap, so that
+                // sockets that live do not hold room for it.
+                let _ = tokio::time::timeout(LINGER, Box::pin(self.farewell(&reader))).await;
             }
         }
         self.end_channels();
