@@ -110,10 +110,10 @@ export class List {
   }
 
   /** People whom one may write to. */
-  async findPeople(text: string): Promise<Profile[]> {
+  async findPeople(text: string, most = 50): Promise<Profile[]> {
     const { supabase, me } = this.context
     const pattern = `%${text.replace(/[\\%_]/g, (c) => `\\${c}`)}%`
-    return take<Profile[]>(await supabase.from('profiles').select('id, display_name, avatar_url, kind, org_id').neq('id', me).ilike('display_name', pattern).order('display_name').limit(50))
+    return take<Profile[]>(await supabase.from('profiles').select('id, display_name, avatar_url, kind, org_id').neq('id', me).ilike('display_name', pattern).order('display_name').limit(most))
   }
 
   stop(): void {

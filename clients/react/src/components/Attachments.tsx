@@ -75,7 +75,12 @@ function Picture({ attachment, onOpen }: { attachment: Attachment; onOpen: () =>
 
 function Video({ attachment }: { attachment: Attachment }) {
   const { url, renew } = useAddress(attachment, false)
-  return <video className="dt-video" src={url ?? undefined} controls preload="metadata" onError={url ? renew : undefined} aria-label={attachment.name} />
+  const { width, height } = attachment
+  // Some browsers show a picture of it only when asked for a moment after its beginning.
+  return (
+    <video className="dt-video" src={url ? `${url}#t=0.001` : undefined} controls playsInline preload="metadata" onError={url ? renew : undefined} aria-label={attachment.name}
+      style={width && height ? { aspectRatio: `${width} / ${height}` } : undefined} />
+  )
 }
 
 function Card({ attachment }: { attachment: Attachment }) {
