@@ -111,8 +111,9 @@ export class Chat {
       globalThis.removeEventListener?.('online', onOnline)
     })
     if (globalThis.navigator?.onLine === false) onOffline()
-    const { filter, search } = store.get().list
-    void this.list.load(filter, search).then(() => this.list.countUnread())
+    const { filter, search, status } = store.get().list
+    // What was kept goes on being shown where nothing can be loaded.
+    void (status === 'ready' ? this.list.reload() : this.list.load(filter, search).then(() => this.list.countUnread()))
     await this.introduce().catch(report)
   }
 

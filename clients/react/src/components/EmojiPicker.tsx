@@ -25,7 +25,8 @@ async function load(locale: string): Promise<Known> {
   }
 }
 
-const fits = (emoji: Emoji, word: string) => [...emoji.label.split(/\s+/), ...(emoji.tags ?? [])].some((w) => w.toLocaleLowerCase().startsWith(word))
+const wordsOf = (text: string) => text.toLocaleLowerCase().split(/[^\p{L}\p{N}]+/u).filter(Boolean)
+const fits = (emoji: Emoji, word: string) => wordsOf([emoji.label, ...(emoji.tags ?? [])].join(' ')).some((w) => w.startsWith(word))
 
 export function EmojiPicker({ onChoose }: { onChoose: (emoji: string) => void }) {
   const { t, locale, direction } = useLanguage()
@@ -41,12 +42,13 @@ export function EmojiPicker({ onChoose }: { onChoose: (emoji: string) => void })
   }, [locale])
   useEffect(begin, [begin])
 
-  const words = text.trim().toLocaleLowerCase()
+  const words = useMemo(() => wordsOf(text), [text])
+  const searching = words.length > 0
   const shown = useMemo(() => {
     if (!known || known === 'failed') return []
-    if (!words) return known.emoji.filter((e) => e.group === group)
-    return known.emoji.filter((e) => words.split(/\s+/).every((word) => fits(e, word))).slice(0, MOST)
-  }, [known, words, group])
+    if (!searching) return known.emoji.filter((e) => e.group === group)
+    return known.emoji.filter((e) => words.every((word) => fits(e, word))).slice(0, MOST)
+  }, [known, words, searching, group])
 
   if (known === 'failed') return <Failed onRetry={begin} />
   if (!known) return <div className="dt-blank"><Spinner /></div>
@@ -71,11 +73,11 @@ export function EmojiPicker({ onChoose }: { onChoose: (emoji: string) => void })
         onKeyDown={(event) => {
           const first = shown[0]
           if (event.key === 'ArrowDown') focus(0)
-          else if (event.key === 'Enter' && words && first) onChoose(first.unicode)
+          else if (event.key === 'Enter' && searching && first) onChoose(first.unicode)
           else return
           event.preventDefault()
         }} />
-      {!words && (
+      {!searching && (
         <div className="dt-emoji-groups" role="group" aria-label={t('emoji')}>
           {known.groups.map(({ order, message }) => (
             <button type="button" key={order} aria-pressed={order === group} aria-label={message} title={message} onClick={() => { setGroup(order); setAt(0) }}>
@@ -84,14 +86,14 @@ export function EmojiPicker({ onChoose }: { onChoose: (emoji: string) => void })
           ))}
         </div>
       )}
-      <div className="dt-emoji-grid" role="group" aria-label={words ? t('searchEmoji') : names[group]} ref={grid} onKeyDown={onKey}>
+      <div className="dt-emoji-grid" role="group" aria-label={searching ? t('searchEmoji') : names[group]} ref={grid} onKeyDown={onKey}>
         {shown.map((e, i) => (
           <button type="button" key={e.unicode} aria-label={e.label} title={e.label} tabIndex={i === at ? 0 : -1} onClick={() => onChoose(e.unicode)}>
             <span aria-hidden="true">{e.unicode}</span>
           </button>
         ))}
       </div>
-      {shown.length === 0 && <p className="dt-system">{t('nothingFound')}</p>}
+      {shown.length === 0 && <p className="dt-system" role="status">{t('nothingFound')}</p>}
     </div>
   )
 }
