@@ -18,8 +18,10 @@ use crate::clients::{ARGUMENTS, folder, node_modules, run};
 use crate::support::token;
 
 /// Files of the folder, each of which a test below names.
-const FILES: [&str; 14] = [
+const FILES: [&str; 16] = [
     "access",
+    "choices",
+    "composer",
     "files",
     "hostile",
     "list",
@@ -118,6 +120,16 @@ async fn what_happens_in_one_browser_shows_in_the_other() {
 #[tokio::test]
 async fn the_list_says_where_something_happened() {
     passes("list").await;
+}
+
+#[tokio::test]
+async fn what_somebody_chooses_holds() {
+    passes("choices").await;
+}
+
+#[tokio::test]
+async fn a_message_is_written_with_emoji_and_limits() {
+    passes("composer").await;
 }
 
 #[tokio::test]
