@@ -170,7 +170,7 @@ describe('the installed app', () => {
     await until('one notice', async () => (await notices()).join() === `Ben again ${conversation}` || notices())
     const [worker] = page.context().serviceWorkers()
     // A click as the system would tell it.
-    await worker.evaluate(async () => self.dispatchEvent(new NotificationEvent('notificationclick', { notification: (await self.registration.getNotifications())[0] })))
+    await worker.evaluate(async () => self.dispatchEvent(new self.NotificationEvent('notificationclick', { notification: (await self.registration.getNotifications())[0] })))
     await bubble(page, 'Words').waitFor()
     await until('it is closed', async () => (await notices()).length === 0 || notices())
     await page.evaluate((id) => { location.hash = `#/c/${id}` }, other)

@@ -207,6 +207,11 @@ describe('its thread', () => {
     await side.locator('textarea').press('Enter')
     await side.locator('[data-testid=bubble]').filter({ hasText: 'Mnie' }).waitFor()
     await summary.filter({ hasText: '2 replies' }).waitFor()
+    // Who writes in a thread is seen to write.
+    const other = await browserOf(t, ben, { conversation })
+    await side.locator('textarea').press('x')
+    await other.getByTestId('status').filter({ hasText: 'Ana is typing' }).waitFor()
+    await side.locator('textarea').fill('')
     await side.locator('textarea').press('ArrowUp')
     await side.locator('textarea').fill('Mine')
     await side.locator('textarea').press('Enter')
@@ -217,7 +222,7 @@ describe('its thread', () => {
 })
 
 describe('its place', () => {
-  test('a message that was written while the list is elsewhere brings its end back', async (t) => {
+  test('what comes below is not read before it is seen, and one\'s own message brings the end back', async (t) => {
     const { ana, ben, conversation } = await pair()
     for (let n = 0; n < 60; n++) await say(ben, conversation, `Number ${n}.`)
     const page = await browserOf(t, ana, { conversation })
@@ -226,9 +231,44 @@ describe('its place', () => {
       await page.mouse.wheel(0, -400)
       return page.getByTestId('to-end').isVisible()
     })
+    // What came below is not read before it is seen.
+    await say(ben, conversation, 'Below')
+    await page.getByTestId('to-end').filter({ hasText: '1 new message' }).waitFor()
+    await until('it counts', async () => (await page.title()) === '(1) Messages' || page.title())
     await write(page, 'Mine, at the end')
     await bubble(page, 'Mine, at the end').waitFor()
     await page.getByTestId('to-end').waitFor({ state: 'detached' })
+    await until('it is read', async () => (await page.title()) === 'Messages' || page.title())
+    await page.fine()
+  })
+
+  test('C-518: on their way messages have a place that is kept free; what did not come, in a conversation or a search, is asked for again', async (t) => {
+    const { ana, ben, conversation } = await pair()
+    await say(ben, conversation, 'At last')
+    const page = await browserOf(t, ana)
+    let fail
+    const failing = new Promise((done) => { fail = done })
+    await page.route('**/rpc/get_messages', (route) => failing.then(() => route.abort()))
+    await page.locator('.dt-conversation').click()
+    await page.locator('.dt-skeleton-messages').waitFor()
+    fail()
+    await page.getByText('This could not be loaded.').waitFor()
+    await page.locator('.dt-skeleton-messages').waitFor({ state: 'detached' })
+    await page.unroute('**/rpc/get_messages')
+    await page.getByRole('button', { name: 'Try again' }).click()
+    await bubble(page, 'At last').waitFor()
+
+    await page.route('**/rpc/search_messages', (route) => route.abort())
+    await page.getByRole('button', { name: 'Search messages' }).click()
+    const side = page.getByTestId('side')
+    await side.getByText('Words, or beginnings of words.').waitFor()
+    await side.getByRole('searchbox').fill('last')
+    await side.getByText('This could not be loaded.').waitFor()
+    await page.unroute('**/rpc/search_messages')
+    await side.getByRole('button', { name: 'Try again' }).click()
+    await side.locator('.dt-hit').filter({ hasText: 'At last' }).waitFor()
+    await side.getByRole('searchbox').fill('nothing like it')
+    await side.getByText('Nothing found').waitFor()
     await page.fine()
   })
 })
