@@ -29,7 +29,9 @@ async function pair(t) {
 describe('files', () => {
   test('several at once: a picture with a place of its own shape, a document as a card; the lightbox; the download', async (t) => {
     const { one, other } = await pair(t)
-    await one.getByTestId('file-input').setInputFiles([
+    const chooser = one.waitForEvent('filechooser')
+    await one.getByRole('button', { name: 'Attach files' }).click()
+    await (await chooser).setFiles([
       { name: 'sunrise.png', mimeType: 'image/png', buffer: await picture(one, 300, 200) },
       { name: 'Plan für März.pdf', mimeType: 'application/pdf', buffer: Buffer.from('%PDF-1.4\n%%EOF\n') },
     ])
@@ -59,6 +61,8 @@ describe('files', () => {
       window.shares = []
       new MutationObserver(() => document.querySelectorAll('[role=progressbar][aria-valuenow]').forEach((e) => window.shares.push(Number(e.ariaValueNow)))).observe(document.body, { subtree: true, childList: true, attributes: true })
     })
+    let parts = 0
+    one.on('request', (request) => { if (request.method() === 'PATCH' && request.url().includes('/upload/resumable/')) parts += 1 })
     await one.getByTestId('file-input').setInputFiles([{ name: 'large.png', mimeType: 'image/png', buffer }])
     await one.locator('.dt-staged li').waitFor()
     // Sent while it is on its way.
@@ -67,6 +71,7 @@ describe('files', () => {
     await other.locator('.dt-picture img.dt-shown').waitFor({ timeout: 30_000 })
     const steps = [...new Set(await one.evaluate(() => window.shares))]
     assert.ok(steps.some((s) => s > 0 && s < 100), `progress was shown: ${steps}`)
+    assert.ok(parts >= 1, 'it goes up in parts')
     const shown = await other.locator('.dt-picture img').evaluate((i) => i.naturalWidth)
     assert.ok(shown <= 1024, `a smaller version is shown: ${shown}`)
     const [cleo] = await people({ Cleo: 'client' })
@@ -127,8 +132,16 @@ describe('files', () => {
     await one.fine()
   })
 
-  test('an upload that broke off says so and is tried again', async (t) => {
+  test('an upload that broke off says so and is tried again; one on its way is stopped', async (t) => {
     const { one, other } = await pair(t)
+    await one.route('**/storage/v1/object/**', () => {})
+    await one.getByTestId('file-input').setInputFiles([{ name: 'stopped.txt', mimeType: 'text/plain', buffer: Buffer.from('stopped') }])
+    await one.getByRole('progressbar', { name: 'Uploading stopped.txt: 0%' }).waitFor()
+    const stopped = one.waitForEvent('requestfailed', (request) => request.url().endsWith('stopped.txt'))
+    await one.getByRole('button', { name: 'Remove stopped.txt' }).click()
+    await stopped
+    await one.locator('.dt-staged').waitFor({ state: 'detached' })
+    await one.unroute('**/storage/v1/object/**')
     await one.route('**/storage/v1/object/**', (route) => route.abort())
     await one.getByTestId('file-input').setInputFiles([{ name: 'again.txt', mimeType: 'text/plain', buffer: Buffer.from('again') }])
     const staged = one.locator('.dt-staged li')
@@ -154,7 +167,8 @@ describe('files', () => {
     }, 20_000)
     let release
     const held = new Promise((done) => { release = done })
-    let asked = 0
+    let [asked, signed] = [0, 0]
+    one.on('request', (request) => { if (request.method() === 'POST' && request.url().includes('/object/sign/')) signed += 1 })
     await one.route(/storage\/v1\/(object|render\/image)\/sign\/.*token=/, async (route) => {
       asked += 1
       if (asked === 1) return route.abort()
@@ -166,6 +180,7 @@ describe('files', () => {
     await place.locator('.dt-blur').waitFor()
     await until('its colours', () => place.locator('.dt-blur').evaluate((e) => e.getContext('2d').getImageData(0, 0, 1, 1).data[3] === 255))
     await until('it is asked for again', async () => asked >= 2 || asked)
+    assert.equal(signed, 2, 'at a new address')
     const before = await place.boundingBox()
     release()
     await place.locator('img.dt-shown').waitFor()

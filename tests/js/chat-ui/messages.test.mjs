@@ -242,6 +242,27 @@ describe('its place', () => {
     await page.fine()
   })
 
+  test('nothing is read in a window that is behind another; when it comes to the front, it is', async (t) => {
+    const { ana, ben, conversation } = await pair()
+    const page = await browserOf(t, ana, { conversation })
+    const session = await page.context().newCDPSession(page)
+    const inFront = page.context().pages()[0]
+    const behind = await page.context().newPage()
+    await behind.bringToFront()
+    await session.send('Emulation.setFocusEmulationEnabled', { enabled: false })
+    await until('it has no focus', () => page.evaluate(() => !document.hasFocus()))
+    await say(ben, conversation, 'Seen later')
+    await bubble(page, 'Seen later').waitFor()
+    await until('it counts', async () => (await page.title()) === '(1) Messages' || page.title())
+    // Nothing comes that could be awaited: twice the time after which it would have been read.
+    await page.evaluate(() => new Promise((done) => { setTimeout(done, 700) }))
+    assert.equal((await ana.rpc('get_unread_count')).total, 1)
+    await inFront.bringToFront()
+    await session.send('Emulation.setFocusEmulationEnabled', { enabled: true })
+    await until('it is read', async () => (await page.title()) === 'Messages' || page.title())
+    await page.fine()
+  })
+
   test('C-518: on their way messages have a place that is kept free; what did not come, in a conversation or a search, is asked for again', async (t) => {
     const { ana, ben, conversation } = await pair()
     await say(ben, conversation, 'At last')
