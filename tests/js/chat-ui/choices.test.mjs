@@ -30,6 +30,34 @@ describe('preferences', () => {
     await page.fine()
   })
 
+  test('what comes elsewhere is heard, unless the sound is off', async (t) => {
+    const [ana, ben] = await people({ Ana: 'trainer', Ben: 'client' })
+    const conversation = await direct(ana, ben)
+    const page = await browserOf(t, ana)
+    await page.addInitScript(() => {
+      window.sounds = 0
+      window.AudioContext = class extends AudioContext {
+        constructor() {
+          super()
+          window.sounds += 1
+        }
+      }
+    })
+    for (const [n, sound] of [true, false].entries()) {
+      await ana.rpc('set_notification_preferences', { sound })
+      const asked = page.waitForResponse((answer) => answer.url().includes('/notification_preferences'))
+      await page.reload()
+      await asked
+      // A page that nobody has touched is silent, and so are its first seconds.
+      await page.getByTestId('list-search').click()
+      await page.clock.setSystemTime(Date.now() + 60_000)
+      await say(ben, conversation, `Number ${n}`)
+      await until('it counts', async () => (await page.title()) === `(${n + 1}) Messages` || page.title())
+      assert.equal(await page.evaluate(() => window.sounds), sound ? 1 : 0)
+    }
+    await page.fine()
+  })
+
   test('language, colours and name change at once, and stay', async (t) => {
     const [ana, ben] = await people({ Ana: 'trainer', Ben: 'client' })
     const conversation = await direct(ana, ben)

@@ -42,6 +42,17 @@ describe('how it looks', () => {
     await page.fine()
   })
 
+  test('C-503: in the dark the colours are another pair', async (t) => {
+    const { ana, ben, conversation } = await pair()
+    await say(ben, conversation, 'Theirs')
+    await say(ana, conversation, 'Mine')
+    const page = await browserOf(t, ana, { conversation, colorScheme: 'dark' })
+    const colours = (text) => bubble(page, text).evaluate((e) => [getComputedStyle(e).backgroundColor, getComputedStyle(e).color])
+    assert.deepEqual(await colours('Theirs'), ['rgb(44, 44, 49)', 'rgb(243, 243, 245)'])
+    assert.deepEqual(await colours('Mine'), ['rgb(10, 99, 204)', 'rgb(255, 255, 255)'])
+    await page.fine()
+  })
+
   test('who has reacted is told on hover and to screen readers', async (t) => {
     const [ana, ben, cleo] = await people({ Ana: 'trainer', Ben: 'client', Cleo: 'client' })
     const conversation = await group(ana, 'Reactions', [ben, cleo])
