@@ -151,6 +151,12 @@ describe('writing', () => {
     await page.locator('.dt-thread-summary').click()
     const side = page.getByTestId('side')
     await side.locator('textarea').fill('For the thread')
+    // Escape closes one thing at a time.
+    await side.getByRole('button', { name: 'Emoji', exact: true }).click()
+    await page.getByRole('searchbox', { name: 'Search emoji' }).waitFor()
+    await page.keyboard.press('Escape')
+    await page.getByRole('dialog').waitFor({ state: 'detached' })
+    await until('back in the thread', () => side.locator('textarea').evaluate((e) => document.activeElement === e))
     await page.keyboard.press('Escape')
     await side.waitFor({ state: 'detached' })
     await page.locator('.dt-thread-summary').click()

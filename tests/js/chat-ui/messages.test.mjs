@@ -274,25 +274,36 @@ describe('its place', () => {
     await page.fine()
   })
 
-  test('C-518: on their way messages have a place that is kept free; what did not come, in a conversation or a search, is asked for again', async (t) => {
-    const { ana, ben, conversation } = await pair()
-    await say(ben, conversation, 'At last')
+  test('C-518: on their way messages have a place that is kept free; what did not come, in a thread or a search, is asked for again', async (t) => {
+    const [ana, ben] = await people({ Ana: 'trainer', Ben: 'client' })
+    const conversation = await group(ana, 'Slow', [ben])
+    const root = await say(ben, conversation, 'At last')
+    await say(ben, conversation, 'Reply', { thread_id: root.id })
     const page = await browserOf(t, ana)
-    let fail
-    const failing = new Promise((done) => { fail = done })
-    await page.route('**/rpc/get_messages', (route) => failing.then(() => route.abort()))
+    let come
+    const coming = new Promise((done) => { come = done })
+    await page.route('**/rpc/get_messages', (route) => coming.then(() => route.continue()))
     await page.locator('.dt-conversation').click()
     await page.locator('.dt-skeleton-messages').waitFor()
-    fail()
-    await page.getByText('This could not be loaded.').waitFor()
-    await page.locator('.dt-skeleton-messages').waitFor({ state: 'detached' })
-    await page.unroute('**/rpc/get_messages')
-    await page.getByRole('button', { name: 'Try again' }).click()
+    come()
     await bubble(page, 'At last').waitFor()
+    await page.locator('.dt-skeleton-messages').waitFor({ state: 'detached' })
+    await ready(page)
+    await say(ben, conversation, 'Live')
+    // From here on the page asks for nothing by itself.
+    await bubble(page, 'Live').waitFor()
+
+    const side = page.getByTestId('side')
+    await page.unroute('**/rpc/get_messages')
+    await page.route('**/rpc/get_messages', (route) => route.abort())
+    await page.locator('.dt-thread-summary').click()
+    await side.getByText('This could not be loaded.').waitFor()
+    await page.unroute('**/rpc/get_messages')
+    await side.getByRole('button', { name: 'Try again' }).click()
+    await side.locator('[data-testid=bubble]').filter({ hasText: 'Reply' }).waitFor()
 
     await page.route('**/rpc/search_messages', (route) => route.abort())
     await page.getByRole('button', { name: 'Search messages' }).click()
-    const side = page.getByTestId('side')
     await side.getByText('Words, or beginnings of words.').waitFor()
     await side.getByRole('searchbox').fill('last')
     await side.getByText('This could not be loaded.').waitFor()
