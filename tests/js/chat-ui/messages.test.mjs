@@ -237,6 +237,7 @@ describe('its place', () => {
     const { ana, ben, conversation } = await pair()
     for (let n = 0; n < 60; n++) await say(ben, conversation, `Number ${n}.`)
     const page = await browserOf(t, ana, { conversation })
+    await until('the end is read', async () => (await page.title()) === 'Messages' && (await ana.rpc('get_unread_count')).total === 0)
     await page.locator('.dt-scroll').hover()
     await until('it is scrolled up', async () => {
       await page.mouse.wheel(0, -400)
