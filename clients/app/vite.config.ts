@@ -54,10 +54,25 @@ function compressed(): Plugin {
   }
 }
 
+/** Of the list of emoji only what the picker shows. */
+function emoji(): Plugin {
+  return {
+    name: 'emoji',
+    enforce: 'pre',
+    transform: {
+      filter: { id: /emojibase-data\/\w+\/compact\.json$/ },
+      handler(code) {
+        const all = JSON.parse(code) as Record<string, unknown>[]
+        return { code: JSON.stringify(all.map(({ unicode, label, group, order, tags }) => ({ unicode, label, group, order, tags }))), map: null }
+      },
+    },
+  }
+}
+
 export default defineConfig({
   root: here('.'),
   base: '/chat/',
-  plugins: [react(), budget(), compressed()],
+  plugins: [emoji(), react(), budget(), compressed()],
   resolve: {
     // Radix puts a <style> into the page while a dialog is open, which our policy forbids.
     alias: { 'react-style-singleton': here('./src/style-singleton.ts') },

@@ -18,11 +18,15 @@ use crate::clients::{ARGUMENTS, folder, node_modules, run};
 use crate::support::token;
 
 /// Files of the folder, each of which a test below names.
-const FILES: [&str; 14] = [
+const FILES: [&str; 18] = [
     "access",
+    "choices",
+    "composer",
     "files",
     "hostile",
+    "list",
     "live",
+    "messages",
     "offline",
     "places",
     "scroll",
@@ -113,6 +117,26 @@ async fn the_reducers_give_one_result_for_events_in_any_order() {
 #[tokio::test]
 async fn what_happens_in_one_browser_shows_in_the_other() {
     passes("live").await;
+}
+
+#[tokio::test]
+async fn the_list_says_where_something_happened() {
+    passes("list").await;
+}
+
+#[tokio::test]
+async fn what_somebody_chooses_holds() {
+    passes("choices").await;
+}
+
+#[tokio::test]
+async fn a_message_is_written_with_emoji_and_limits() {
+    passes("composer").await;
+}
+
+#[tokio::test]
+async fn a_message_shows_what_became_of_it() {
+    passes("messages").await;
 }
 
 #[tokio::test]

@@ -86,7 +86,8 @@ self.addEventListener('notificationclick', (event) => {
     const pages = await self.clients.matchAll({ type: 'window', includeUncontrolled: true })
     const page = pages.find((one) => new URL(one.url).pathname.startsWith(ROOT.replace(/\/$/, '')))
     if (!page) return void (await self.clients.openWindow(`${ROOT}${hash ?? ''}`))
-    await page.focus()
+    // Whether it comes to the front is for the browser to say; the conversation opens all the same.
+    await page.focus().catch(() => {})
     page.postMessage({ type: 'open', hash: hash || '#/' })
   })())
 })

@@ -14,6 +14,7 @@ import { Push } from './push.ts'
 import { Reading } from './reading.ts'
 import { DEFAULT_SETTINGS, timelineKey, type Id, type Message, type Profile, type Settings } from './state/index.ts'
 import { createStore, type Store } from './store.ts'
+import { Threads } from './threads.ts'
 import { Typing } from './typing.ts'
 import { Uploads } from './uploads.ts'
 import { Urls } from './urls.ts'
@@ -33,6 +34,7 @@ export class Chat {
   readonly urls: Urls
   readonly typing: Typing
   readonly reading: Reading
+  readonly threads: Threads
   readonly push: Push
   readonly actions: Actions
   private readonly live: Live
@@ -51,6 +53,7 @@ export class Chat {
     this.outbox = new Outbox(context, this.uploads)
     this.urls = new Urls(context.supabase, context.bucket)
     this.reading = new Reading(context)
+    this.threads = new Threads(context)
     this.push = new Push(context, options.vapidPublicKey ?? null)
     this.actions = new Actions(context)
     this.live = new Live(context, this.history, this.list, this.typing)
@@ -83,6 +86,7 @@ export class Chat {
         store.dispatch({ type: 'timeline-page', key, messages, where: 'latest', hasBefore: true })
       }
     }
+    await this.threads.restore()
     await this.outbox.restore()
   }
 
@@ -107,8 +111,9 @@ export class Chat {
       globalThis.removeEventListener?.('online', onOnline)
     })
     if (globalThis.navigator?.onLine === false) onOffline()
-    const { filter, search } = store.get().list
-    void this.list.load(filter, search).then(() => this.list.countUnread())
+    const { filter, search, status } = store.get().list
+    // What was kept goes on being shown where nothing can be loaded.
+    void (status === 'ready' ? this.list.reload() : this.list.load(filter, search).then(() => this.list.countUnread()))
     await this.introduce().catch(report)
   }
 
@@ -191,7 +196,7 @@ export class Chat {
 
   stop(): void {
     for (const end of this.ends) end()
-    for (const part of [this.list, this.live, this.typing, this.reading, this.uploads, this.outbox]) part.stop()
+    for (const part of [this.list, this.live, this.typing, this.reading, this.threads, this.uploads, this.outbox]) part.stop()
     this.presence?.stop()
     this.keep.cancel()
     this.context.channels.closeAll()

@@ -1,6 +1,6 @@
 // What survives a reload, in IndexedDB: messages on their way with their files, drafts, and the last that was shown.
 // One database for each user, so that who signs in next sees nothing of it.
-import type { Conversation, Message, Outgoing } from './state/index.ts'
+import type { Conversation, Message, Outgoing, SeenThreads } from './state/index.ts'
 
 export interface Kept {
   outbox: () => Promise<Outgoing[]>
@@ -12,6 +12,8 @@ export interface Kept {
   dropFile: (key: string) => Promise<void>
   drafts: () => Promise<Record<string, string>>
   putDraft: (key: string, text: string) => Promise<void>
+  threads: () => Promise<SeenThreads | undefined>
+  putThreads: (threads: SeenThreads) => Promise<void>
   snapshot: () => Promise<Snapshot | undefined>
   putSnapshot: (snapshot: Snapshot) => Promise<void>
   /** Who signs out leaves nothing behind, except messages that are still on their way. */
@@ -70,6 +72,8 @@ export async function openKept(user: string): Promise<Kept> {
       return Object.fromEntries(keys.map((key, i) => [key, texts[i] ?? '']))
     },
     putDraft: (key, text) => (text ? write('drafts', key, text) : drop('drafts', key)),
+    threads: () => ask('snapshots', 'readonly', (s) => s.get('threads')) as Promise<SeenThreads | undefined>,
+    putThreads: (threads) => write('snapshots', 'threads', threads),
     snapshot: () => ask('snapshots', 'readonly', (s) => s.get('last')) as Promise<Snapshot | undefined>,
     putSnapshot: (snapshot) => write('snapshots', 'last', snapshot),
     async clear() {
@@ -97,6 +101,8 @@ export function inMemory(): Kept {
     dropFile: async (key) => void files.delete(key),
     drafts: async () => ({}),
     putDraft: async () => {},
+    threads: async () => undefined,
+    putThreads: async () => {},
     snapshot: async () => undefined,
     putSnapshot: async () => {},
     clear: async () => {},

@@ -3,7 +3,7 @@ import { call, throttled, type Context } from './context.ts'
 import { messageOf, take } from './problem.ts'
 import { activity, compareTimes, type Conversation, type Id, type ParticipationRow, type Person, type Profile } from './state/index.ts'
 
-const PAGE = 50
+const PAGE = 30
 
 interface Change { operation: 'INSERT' | 'UPDATE' | 'DELETE'; table: string; record: Record<string, unknown> | null; old_record: Record<string, unknown> | null }
 
@@ -110,10 +110,10 @@ export class List {
   }
 
   /** People whom one may write to. */
-  async findPeople(text: string): Promise<Profile[]> {
+  async findPeople(text: string, most = 50): Promise<Profile[]> {
     const { supabase, me } = this.context
     const pattern = `%${text.replace(/[\\%_]/g, (c) => `\\${c}`)}%`
-    return take<Profile[]>(await supabase.from('profiles').select('id, display_name, avatar_url, kind, org_id').neq('id', me).ilike('display_name', pattern).order('display_name').limit(50))
+    return take<Profile[]>(await supabase.from('profiles').select('id, display_name, avatar_url, kind, org_id').neq('id', me).ilike('display_name', pattern).order('display_name').limit(most))
   }
 
   stop(): void {

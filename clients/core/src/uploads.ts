@@ -111,6 +111,7 @@ export function safeName(name: string): string {
 
 /** Known before it is shown, so that nothing jumps when it arrives. */
 async function dimensions(blob: Blob): Promise<{ width?: number; height?: number }> {
+  if (/^video\/(mp4|webm)\b/.test(blob.type) && typeof document !== 'undefined') return videoDimensions(blob)
   if (!/^image\/(png|jpeg|gif|webp|avif)$/.test(blob.type) || typeof createImageBitmap === 'undefined') return {}
   try {
     const bitmap = await createImageBitmap(blob)
@@ -120,4 +121,22 @@ async function dimensions(blob: Blob): Promise<{ width?: number; height?: number
   } catch {
     return {}
   }
+}
+
+/** What a browser does not play, or does not tell about in time, is sent without. */
+function videoDimensions(blob: Blob): Promise<{ width?: number; height?: number }> {
+  return new Promise((done) => {
+    const video = document.createElement('video')
+    const tell = () => {
+      clearTimeout(timer)
+      const { videoWidth: width, videoHeight: height } = video
+      URL.revokeObjectURL(video.src)
+      done(width && height ? { width, height } : {})
+    }
+    const timer = setTimeout(tell, 2000)
+    video.preload = 'metadata'
+    video.muted = true
+    video.onloadedmetadata = video.onerror = tell
+    video.src = URL.createObjectURL(blob)
+  })
 }

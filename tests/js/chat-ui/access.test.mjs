@@ -25,14 +25,16 @@ async function world() {
   await ana.rpc('toggle_reaction', { message_id: answer.id, emoji: '👍' })
   await say(cleo, conversation, '', { attachments: [{ name: 'plan.pdf', url: 'https://example.com/plan.pdf', mime_type: 'application/pdf', size: 1000 }] })
   await say(ben, await direct(ana, ben), 'And directly')
-  return { ana, ben, cleo, conversation }
+  return { ana, ben, cleo, conversation, root }
 }
 
 describe('axe finds nothing serious', () => {
   for (const colorScheme of ['light', 'dark']) {
     test(`on all screens in ${colorScheme}`, async (t) => {
-      const { ana, ben, conversation } = await world()
+      const { ana, ben, conversation, root } = await world()
       const page = await browserOf(t, ana, { conversation, colorScheme, reducedMotion: 'reduce' })
+      await say(ben, conversation, 'And my dog', { thread_id: root.id })
+      await page.locator('.dt-thread-summary').filter({ hasText: 'New replies' }).waitFor()
       await page.locator('.dt-conversation').nth(1).waitFor()
       const look = async (where) => assert.deepEqual(await findings(page), [], where)
       await look('list and conversation')
@@ -45,6 +47,7 @@ describe('axe finds nothing serious', () => {
       await page.keyboard.press('Escape')
       await page.locator('.dt-thread-summary').click()
       await page.getByTestId('side').locator('[data-testid=bubble]').filter({ hasText: /^Me$/ }).waitFor()
+      await page.getByTestId('side').getByTestId('unread-line').waitFor()
       await look('a thread')
       await page.getByRole('button', { name: 'Details' }).click()
       await page.getByTestId('side').getByText('Leave group').waitFor()
@@ -53,6 +56,17 @@ describe('axe finds nothing serious', () => {
       await page.getByTestId('side').getByRole('searchbox').fill('run')
       await page.locator('.dt-hit').first().waitFor()
       await look('search')
+      await page.getByTestId('side').getByRole('combobox', { name: /^In/ }).selectOption({ label: 'All conversations' })
+      await page.getByTestId('side').getByRole('searchbox').fill('ben')
+      await page.getByTestId('side').getByRole('list', { name: 'People' }).waitFor()
+      await look('people in the search')
+      await page.getByRole('button', { name: 'Emoji', exact: true }).click()
+      await page.getByRole('button', { name: 'grinning face', exact: true }).waitFor()
+      await look('emoji')
+      await page.getByRole('searchbox', { name: 'Search emoji' }).fill('nothing like it')
+      await page.getByRole('dialog').getByText('Nothing found').waitFor()
+      await look('no emoji')
+      await page.keyboard.press('Escape')
       await page.getByRole('button', { name: 'New conversation' }).click()
       await page.getByRole('dialog').getByText('Cleo').waitFor()
       await look('new conversation')
@@ -116,6 +130,25 @@ describe('with the keyboard alone', () => {
     await page.fine()
   })
 
+  test('Home and End in the messages, and the focus goes back to what opened a panel or a dialog', async (t) => {
+    const { ana, conversation } = await world()
+    const page = await browserOf(t, ana, { conversation })
+    const focus = () => page.evaluate(() => `${document.activeElement.tagName} ${document.activeElement.getAttribute('aria-label')}`)
+    await page.locator('.dt-item-bubble').last().focus()
+    await page.keyboard.press('Home')
+    await until('the first', async () => /Who comes on Sunday\?$/.test(await focus()) || focus())
+    await page.keyboard.press('End')
+    await until('the last', async () => /plan\.pdf$/.test(await focus()) || focus())
+    for (const name of ['Details', 'Search messages', 'New conversation']) {
+      await page.getByRole('button', { name, exact: true }).focus()
+      await page.keyboard.press('Enter')
+      await until(`${name} has the focus`, async () => (await focus()) !== `BUTTON ${name}` || focus())
+      await page.keyboard.press('Escape')
+      await until(`back at ${name}`, async () => (await focus()) === `BUTTON ${name}` || focus())
+    }
+    await page.fine()
+  })
+
   test('what arrives is read out, once', async (t) => {
     const { ana, ben, conversation } = await world()
     const page = await browserOf(t, ana, { conversation })
@@ -133,7 +166,7 @@ describe('other readers', () => {
     await page.locator('.dt-thread-summary').filter({ hasText: '1 Antwort' }).waitFor()
     await say(ben, conversation, 'Ich auch', { thread_id: (await ana.rpc('get_messages', { conversation_id: conversation })).messages.find((m) => m.reply_count).id })
     await page.locator('.dt-thread-summary').filter({ hasText: '2 Antworten' }).waitFor()
-    assert.match(await page.locator('.dt-divider').first().textContent(), /^Heute \d\d:\d\d$/)
+    assert.match(await page.locator('.dt-divider').first().textContent(), /^Heute \d?\d:\d\d$/)
     assert.equal(await page.evaluate(() => document.documentElement.lang), 'de-DE')
     await page.fine()
   })
@@ -146,6 +179,34 @@ describe('other readers', () => {
     assert.ok(own.x < other.x, JSON.stringify({ own, other }))
     const list = await page.locator('.dt-list').boundingBox()
     assert.ok(list.x > own.x)
+    await page.fine()
+  })
+
+  test('with twice the size of letters and on a tablet nothing is cut off', async (t) => {
+    const { ana, conversation } = await world()
+    // A page of 1280 x 800 that is enlarged twice has 640 x 400 of its pixels.
+    const large = await browserOf(t, ana, { conversation, viewport: { width: 640, height: 400 }, deviceScaleFactor: 2 })
+    assert.equal(await large.evaluate(() => document.documentElement.scrollWidth), 640)
+    const { y, height } = await composer(large).boundingBox()
+    assert.ok(y + height <= 400, `the composer is on the screen: ${y} ${height}`)
+    const tablet = await browserOf(t, ana, { conversation, viewport: { width: 820, height: 1180 } })
+    assert.equal(await tablet.locator('.dt-list').isVisible(), true)
+    assert.equal(await composer(tablet).isVisible(), true)
+    await tablet.getByRole('button', { name: 'Details' }).click()
+    const [side, thread] = await Promise.all(['.dt-side', '.dt-thread'].map((name) => tablet.locator(name).boundingBox()))
+    assert.deepEqual(side, thread, 'a panel covers the conversation')
+    await large.fine()
+    await tablet.fine()
+  })
+
+  test('who asks for less motion gets none', async (t) => {
+    const { ana, conversation } = await world()
+    const page = await browserOf(t, ana, { conversation, reducedMotion: 'reduce' })
+    await page.getByRole('button', { name: 'New conversation' }).click()
+    await page.getByRole('dialog').waitFor()
+    const slow = await page.evaluate(() => [...document.querySelectorAll('.dt-chat *')].map((e) => getComputedStyle(e))
+      .flatMap((s) => [s.animationDuration, s.transitionDuration]).filter((d) => d.split(',').some((one) => parseFloat(one) > 0.001)))
+    assert.deepEqual(slow, [])
     await page.fine()
   })
 })

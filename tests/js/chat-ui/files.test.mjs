@@ -1,8 +1,8 @@
 // Files: chosen, dropped, pasted; on their way, there, seen by the other.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { browserOf, bubble, composer, until, write } from './browser.mjs'
-import { anonKey, direct, people, server } from './people.mjs'
+import { browserOf, bubble, composer, database, until, write } from './browser.mjs'
+import { anonKey, direct, people, say, server } from './people.mjs'
 
 /** A picture made by the browser itself: noise, so that it stays large. */
 const picture = (page, width, height) => page.evaluate(async ([w, h]) => {
@@ -29,7 +29,9 @@ async function pair(t) {
 describe('files', () => {
   test('several at once: a picture with a place of its own shape, a document as a card; the lightbox; the download', async (t) => {
     const { one, other } = await pair(t)
-    await one.getByTestId('file-input').setInputFiles([
+    const chooser = one.waitForEvent('filechooser')
+    await one.getByRole('button', { name: 'Attach files' }).click()
+    await (await chooser).setFiles([
       { name: 'sunrise.png', mimeType: 'image/png', buffer: await picture(one, 300, 200) },
       { name: 'Plan für März.pdf', mimeType: 'application/pdf', buffer: Buffer.from('%PDF-1.4\n%%EOF\n') },
     ])
@@ -59,6 +61,8 @@ describe('files', () => {
       window.shares = []
       new MutationObserver(() => document.querySelectorAll('[role=progressbar][aria-valuenow]').forEach((e) => window.shares.push(Number(e.ariaValueNow)))).observe(document.body, { subtree: true, childList: true, attributes: true })
     })
+    let parts = 0
+    one.on('request', (request) => { if (request.method() === 'PATCH' && request.url().includes('/upload/resumable/')) parts += 1 })
     await one.getByTestId('file-input').setInputFiles([{ name: 'large.png', mimeType: 'image/png', buffer }])
     await one.locator('.dt-staged li').waitFor()
     // Sent while it is on its way.
@@ -67,6 +71,7 @@ describe('files', () => {
     await other.locator('.dt-picture img.dt-shown').waitFor({ timeout: 30_000 })
     const steps = [...new Set(await one.evaluate(() => window.shares))]
     assert.ok(steps.some((s) => s > 0 && s < 100), `progress was shown: ${steps}`)
+    assert.ok(parts >= 1, 'it goes up in parts')
     const shown = await other.locator('.dt-picture img').evaluate((i) => i.naturalWidth)
     assert.ok(shown <= 1024, `a smaller version is shown: ${shown}`)
     const [cleo] = await people({ Cleo: 'client' })
@@ -100,5 +105,128 @@ describe('files', () => {
     await one.getByTestId('file-input').setInputFiles([{ name: 'empty.txt', mimeType: 'text/plain', buffer: Buffer.alloc(0) }])
     await one.getByRole('alert').filter({ hasText: 'empty.txt is empty.' }).waitFor()
     await one.fine()
+  })
+
+  test('what the bucket does not take is refused before it is sent: kind, size, number; SVG of others is never shown in the page', async (t) => {
+    const { rows: [{ max_attachment_bytes: usual }] } = await database.query('select max_attachment_bytes from chat_settings')
+    t.after(() => database.query('update chat_settings set max_attachment_bytes = $1', [usual]))
+    await database.query('update chat_settings set max_attachment_bytes = 2000000')
+    const { ben, conversation, one } = await pair(t)
+    const uploads = []
+    one.on('request', (request) => { if (request.method() === 'POST' && request.url().includes('/storage/v1/')) uploads.push(request.url()) })
+    const give = (...files) => one.getByTestId('file-input').setInputFiles(files.map(([name, mimeType, size = 10]) => ({ name, mimeType, buffer: Buffer.alloc(size, 'x') })))
+    const told = (text) => one.getByRole('alert').filter({ hasText: text }).waitFor()
+    for (const [name, type] of [['drawing.svg', 'image/svg+xml'], ['page.html', 'text/html'], ['program.bin', 'application/octet-stream'], ['nameless', '']]) {
+      await give([name, type])
+      await told(`${name} is of a kind that cannot be sent here.`)
+    }
+    await give(['film.mp4', 'video/mp4', 2_000_001])
+    await told('film.mp4 is larger than 2 MB.')
+    await give(...Array.from({ length: 11 }, (_, n) => [`${n}.txt`, 'text/plain']))
+    await told('At most 10 files in one message.')
+    await one.locator('.dt-staged li').nth(9).waitFor()
+    await until('only those that may be sent were', async () => uploads.length === 10 || uploads)
+    await say(ben, conversation, '', { attachments: [{ name: 'theirs.svg', url: 'https://example.com/a.svg', mime_type: 'image/svg+xml', size: 10 }] })
+    await one.locator('.dt-card').filter({ hasText: 'theirs.svg' }).waitFor()
+    assert.equal(await one.locator('.dt-picture').count(), 0)
+    await one.fine()
+  })
+
+  test('an upload that broke off says so and is tried again; one on its way is stopped', async (t) => {
+    const { one, other } = await pair(t)
+    await one.route('**/storage/v1/object/**', () => {})
+    await one.getByTestId('file-input').setInputFiles([{ name: 'stopped.txt', mimeType: 'text/plain', buffer: Buffer.from('stopped') }])
+    await one.getByRole('progressbar', { name: 'Uploading stopped.txt: 0%' }).waitFor()
+    const stopped = one.waitForEvent('requestfailed', (request) => request.url().endsWith('stopped.txt'))
+    await one.getByRole('button', { name: 'Remove stopped.txt' }).click()
+    await stopped
+    await one.locator('.dt-staged').waitFor({ state: 'detached' })
+    await one.unroute('**/storage/v1/object/**')
+    await one.route('**/storage/v1/object/**', (route) => route.abort())
+    await one.getByTestId('file-input').setInputFiles([{ name: 'again.txt', mimeType: 'text/plain', buffer: Buffer.from('again') }])
+    const staged = one.locator('.dt-staged li')
+    await staged.filter({ hasText: 'Upload failed' }).waitFor()
+    await one.unroute('**/storage/v1/object/**')
+    await staged.getByRole('button', { name: 'Retry' }).click()
+    await staged.filter({ hasText: 'Upload failed' }).waitFor({ state: 'detached' })
+    await staged.getByRole('progressbar').waitFor({ state: 'detached' })
+    await composer(one).press('Enter')
+    await other.locator('.dt-card').filter({ hasText: 'again.txt' }).waitFor()
+    await one.fine()
+  })
+
+  test('until a picture is there its place is kept and its colours are shown; an address that has ended is renewed', async (t) => {
+    const { ana, conversation, one, other } = await pair(t)
+    await other.close()
+    await one.getByTestId('file-input').setInputFiles([{ name: 'calm.png', mimeType: 'image/png', buffer: await picture(one, 400, 200) }])
+    await one.locator('.dt-staged li').waitFor()
+    await write(one, 'Calm')
+    await until('the server has looked at it', async () => {
+      const { messages } = await ana.rpc('get_messages', { conversation_id: conversation })
+      return Boolean(messages[0]?.attachments[0]?.blurhash) || messages
+    }, 20_000)
+    let release
+    const held = new Promise((done) => { release = done })
+    let [asked, signed] = [0, 0]
+    one.on('request', (request) => { if (request.method() === 'POST' && request.url().includes('/object/sign/')) signed += 1 })
+    await one.route(/storage\/v1\/(object|render\/image)\/sign\/.*token=/, async (route) => {
+      asked += 1
+      if (asked === 1) return route.abort()
+      await held
+      return route.continue()
+    })
+    await one.reload()
+    const place = one.locator('.dt-picture')
+    await place.locator('.dt-blur').waitFor()
+    await until('its colours', () => place.locator('.dt-blur').evaluate((e) => e.getContext('2d').getImageData(0, 0, 1, 1).data[3] === 255))
+    await until('it is asked for again', async () => asked >= 2 || asked)
+    assert.equal(signed, 2, 'at a new address')
+    const before = await place.boundingBox()
+    release()
+    await place.locator('img.dt-shown').waitFor()
+    assert.deepEqual(await place.boundingBox(), before)
+    await one.fine()
+  })
+
+  test('a film has the shape of its own and a first picture; with two pictures the arrows go from one to the other', async (t) => {
+    const { one, other } = await pair(t)
+    const film = Buffer.from(await one.evaluate(async () => {
+      const canvas = document.createElement('canvas')
+      canvas.width = 160
+      canvas.height = 240
+      const pen = canvas.getContext('2d')
+      const recorder = new MediaRecorder(canvas.captureStream(25), { mimeType: 'video/webm' })
+      const parts = []
+      recorder.ondataavailable = ({ data }) => parts.push(data)
+      recorder.start()
+      for (let frame = 0; frame < 20; frame++) {
+        pen.fillStyle = `rgb(200, ${frame}, 0)`
+        pen.fillRect(0, 0, 160, 240)
+        await new Promise((done) => { requestAnimationFrame(done) })
+      }
+      recorder.stop()
+      await new Promise((done) => { recorder.onstop = done })
+      return [...new Uint8Array(await new Blob(parts).arrayBuffer())]
+    }))
+    await one.getByTestId('file-input').setInputFiles([
+      { name: 'film.webm', mimeType: 'video/webm', buffer: film },
+      { name: 'first.png', mimeType: 'image/png', buffer: await picture(one, 60, 40) },
+      { name: 'second.png', mimeType: 'image/png', buffer: await picture(one, 40, 60) },
+    ])
+    await one.locator('.dt-staged li').nth(2).waitFor()
+    await write(one, 'A film and two pictures')
+    const video = other.locator('video.dt-video')
+    await until('a first picture', () => video.evaluate((e) => e.readyState >= 2 && e.videoWidth === 160 && e.paused))
+    const { width, height } = await video.boundingBox()
+    assert.ok(Math.abs(width / height - 160 / 240) < 0.02, `${width} x ${height}`)
+    await other.getByRole('button', { name: 'Open image first.png' }).click()
+    const box = other.getByRole('dialog')
+    await box.getByText('Image 1 of 2').waitFor()
+    await other.keyboard.press('ArrowRight')
+    await box.getByText('Image 2 of 2').waitFor()
+    await box.getByRole('img', { name: 'second.png' }).waitFor()
+    await other.keyboard.press('Escape')
+    await box.waitFor({ state: 'detached' })
+    await other.fine()
   })
 })

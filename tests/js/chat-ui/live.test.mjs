@@ -50,11 +50,14 @@ describe('two people', () => {
     const { one, other } = await pair(t)
     await composer(one).press('H')
     await other.getByTestId('typing').waitFor({ timeout: 500 })
+    // C-507: a bubble as of a message that was received, with three dots one after the other.
+    const look = other.locator('.dt-bubble-typing').evaluate((e) => [getComputedStyle(e).backgroundColor, ...[...e.children].map((dot) => getComputedStyle(dot).animationDelay)])
     await composer(one).pressSequentially('ello', { delay: 150 })
     const last = Date.now()
     assert.match(await other.getByTestId('status').textContent(), /Ana is typing/)
     await other.getByTestId('typing').waitFor({ state: 'detached', timeout: 2000 })
     t.diagnostic(`gone after ${Date.now() - last} ms`)
+    assert.deepEqual(await look, ['rgb(233, 233, 235)', '0s', '0.15s', '0.3s'])
     await other.fine()
   })
 

@@ -1,4 +1,5 @@
 // What can happen.
+import type { SeenThreads } from './state.ts'
 import type { Connection, Conversation, Id, Message, MessageRow, Outgoing, Person, Profile, Reaction, Settings, Time, Upload } from './types.ts'
 
 export type Event =
@@ -39,6 +40,8 @@ export type Event =
   | { type: 'upload'; upload: Upload }
   | { type: 'upload-forgotten'; key: string }
   | { type: 'draft'; key: string; text: string }
+  | { type: 'threads'; threads: SeenThreads }
+  | { type: 'thread-seen'; root: Id; at: Time }
   // People
   | { type: 'typing'; conversation: Id; user_id: Id; until: number }
   | { type: 'stopped-typing'; conversation: Id; user_id: Id }

@@ -2,8 +2,9 @@
 import type { Event } from './events.ts'
 import { onMessage, onPage, onReacted, onReaction, onReactionGone, onRow, withTimeline } from './reduce-messages.ts'
 import { onConversationRow, onParticipation, onRead, onUnread } from './reduce-list.ts'
+import { later } from './order.ts'
 import { EMPTY, type State } from './state.ts'
-import type { Outgoing } from './types.ts'
+import type { Outgoing, Time } from './types.ts'
 
 export function reduce(state: State, event: Event): State {
   switch (event.type) {
@@ -63,6 +64,9 @@ export function reduce(state: State, event: Event): State {
       const { [event.key]: _, ...drafts } = state.drafts
       return { ...state, drafts }
     }
+
+    case 'threads': return { ...state, threads: event.threads }
+    case 'thread-seen': return { ...state, threads: { ...state.threads, seen: { ...state.threads.seen, [event.root]: later(state.threads.seen[event.root] ?? null, event.at) as Time } } }
 
     case 'typing': return { ...state, typing: { ...state.typing, [event.conversation]: { ...state.typing[event.conversation], [event.user_id]: event.until } } }
     case 'stopped-typing': {

@@ -1,7 +1,7 @@
 // Questions to the state that more than one view asks.
-import { compareTimes } from './order.ts'
+import { compareTimes, later } from './order.ts'
 import { EMPTY_TIMELINE, timelineKey, type State } from './state.ts'
-import type { Conversation, Id, Message, Outgoing, Person, Timeline } from './types.ts'
+import type { Conversation, Id, Message, Outgoing, Person, Time, Timeline } from './types.ts'
 
 export const timelineOf = (state: State, conversation: Id, thread?: Id | null): Timeline => state.timelines[timelineKey(conversation, thread)] ?? EMPTY_TIMELINE
 
@@ -55,6 +55,16 @@ export function receiptOf(state: State, message: Message): Receipt {
     return seen !== null && compareTimes(seen, message.created_at) >= 0
   })
   return arrived ? 'delivered' : 'sent'
+}
+
+/** Until when the replies to a message have been seen; null where nothing is known yet. */
+export const repliesSeen = (state: State, root: Id): Time | null => later(state.threads.since, state.threads.seen[root] ?? null)
+
+/** Somebody else has answered since. */
+export function hasNewReplies(state: State, root: Message): boolean {
+  const seen = repliesSeen(state, root.id)
+  const last = root.last_reply
+  return seen !== null && last !== null && last.sender_id !== state.me?.id && compareTimes(last.created_at, seen) > 0
 }
 
 export interface ReactionGroup { emoji: string; count: number; mine: boolean; names: string[] }

@@ -18,6 +18,8 @@ export interface State {
   typing: Record<Id, Record<Id, number>>
   presence: Record<Id, { online: boolean; away: boolean; lastSeen: Time | null }>
   drafts: Record<string, string>
+  /** Until when replies have been seen in this browser: everywhere at least until `since`. */
+  threads: SeenThreads
   uploads: Record<string, Upload>
   /** What one has just chosen, until the server has answered: the emoji, or null for none. */
   reacting: Record<Id, string | null>
@@ -28,6 +30,8 @@ export interface State {
   /** The conversation that is on the screen. */
   open: Id | null
 }
+
+export interface SeenThreads { since: Time | null; seen: Record<Id, Time> }
 
 export const EMPTY: State = {
   me: null,
@@ -43,6 +47,7 @@ export const EMPTY: State = {
   typing: {},
   presence: {},
   drafts: {},
+  threads: { since: null, seen: {} },
   uploads: {},
   reacting: {},
   gone: {},

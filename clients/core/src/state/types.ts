@@ -133,6 +133,25 @@ export const DEFAULT_SETTINGS: Settings = {
   allowed_emoji: ['❤️', '👍', '😂', '😮', '😢', '👎'],
 }
 
+/**
+ * What the bucket takes; the server looks again, at the content. Neither SVG nor HTML: both run scripts of whoever wrote them.
+ * The list is that of sql/chat/016_attachments.sql: who is signed in may not read the bucket's own.
+ */
+export const ATTACHMENT_TYPES: readonly string[] = [
+  'image/png', 'image/jpeg', 'image/gif', 'image/webp', 'image/avif',
+  'video/mp4', 'video/webm', 'video/quicktime',
+  'audio/mpeg', 'audio/mp4', 'audio/ogg', 'audio/webm', 'audio/wav',
+  'text/plain', 'text/csv', 'application/pdf', 'application/zip', 'application/rtf',
+  'application/msword', 'application/vnd.ms-excel', 'application/vnd.ms-powerpoint',
+  'application/vnd.openxmlformats-officedocument.wordprocessingml.document',
+  'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet',
+  'application/vnd.openxmlformats-officedocument.presentationml.presentation',
+  'application/vnd.oasis.opendocument.text', 'application/vnd.oasis.opendocument.spreadsheet', 'application/vnd.oasis.opendocument.presentation',
+]
+
+/** A type may name a charset or a codec after it. */
+export const isAttachable = (type: string): boolean => ATTACHMENT_TYPES.includes((type.split(';')[0] ?? '').trim().toLowerCase())
+
 /** A file on its way. What is kept in IndexedDB with the message, so that it survives a reload. */
 export interface OutgoingFile {
   key: string

@@ -12,10 +12,10 @@ const LARGEST = 320
 export const isPicture = (a: Attachment): boolean => /^image\/(png|jpe?g|gif|webp|avif)$/.test(a.mime_type ?? '')
 const isVideo = (a: Attachment): boolean => /^video\/(mp4|webm|ogg)$/.test(a.mime_type ?? '')
 
-/** The address of an attachment, renewed once when it stops working. */
-export function useAddress(attachment: Attachment, small: boolean): { url: string | null; failed: boolean; renew: () => void } {
+/** The address of an attachment, renewed when it stops working. `turn` is another for each, so that the same address is tried again too. */
+export function useAddress(attachment: Attachment, small: boolean): { url: string | null; turn: number; failed: boolean; renew: () => void } {
   const { urls } = useChat()
-  const [url, setUrl] = useState<string | null>(null)
+  const [{ url, turn }, setFound] = useState<{ url: string | null; turn: number }>({ url: null, turn: 0 })
   const [tries, setTries] = useState(0)
   const { path, thumbnail_path, preview_path } = attachment
   useEffect(() => {
@@ -27,15 +27,15 @@ export function useAddress(attachment: Attachment, small: boolean): { url: strin
       // The server makes a smaller picture of what it can; the rest is shown as it is.
       return small ? urls.get(path, { shape: { width: LARGEST * 2 } }) : urls.get(path)
     }
-    ask().then((made) => { if (!gone) setUrl(made) }, () => { if (!gone) setTries((n) => n + 1) })
+    ask().then((made) => { if (!gone) setFound({ url: made, turn: tries }) }, () => { if (!gone) setTries((n) => n + 1) })
     return () => { gone = true }
   }, [urls, path, thumbnail_path, preview_path, attachment.url, small, tries])
   const renew = useCallback(() => {
     if (tries >= 2 || !path) return setTries(3)
-    urls.forget(path)
+    for (const one of [path, thumbnail_path, preview_path]) if (one) urls.forget(one)
     setTries((n) => n + 1)
-  }, [tries, path, urls])
-  return { url, failed: tries >= 3, renew }
+  }, [tries, path, thumbnail_path, preview_path, urls])
+  return { url, turn, failed: tries >= 3, renew }
 }
 
 const BLUR = 24
@@ -60,7 +60,7 @@ function Blur({ hash }: { hash: string }) {
 function Picture({ attachment, onOpen }: { attachment: Attachment; onOpen: () => void }) {
   const { t } = useLanguage()
   const [shown, setShown] = useState(false)
-  const { url, failed, renew } = useAddress(attachment, true)
+  const { url, turn, failed, renew } = useAddress(attachment, true)
   const width = attachment.width ?? LARGEST
   const height = attachment.height ?? LARGEST * 0.75
   const scale = Math.min(1, LARGEST / width, LARGEST / height)
@@ -68,14 +68,19 @@ function Picture({ attachment, onOpen }: { attachment: Attachment; onOpen: () =>
   return (
     <button type="button" className="dt-picture" style={{ width: Math.max(64, Math.round(width * scale)), aspectRatio: `${width} / ${height}` }} onClick={onOpen} aria-label={t('openImage', { name: attachment.name })}>
       {attachment.blurhash && !shown && <Blur hash={attachment.blurhash} />}
-      {url && <img src={url} alt={attachment.name} className={shown ? 'dt-shown' : ''} onLoad={() => setShown(true)} onError={renew} />}
+      {url && <img key={turn} src={url} alt={attachment.name} className={shown ? 'dt-shown' : ''} onLoad={() => setShown(true)} onError={renew} />}
     </button>
   )
 }
 
 function Video({ attachment }: { attachment: Attachment }) {
-  const { url, renew } = useAddress(attachment, false)
-  return <video className="dt-video" src={url ?? undefined} controls preload="metadata" onError={url ? renew : undefined} aria-label={attachment.name} />
+  const { url, turn, renew } = useAddress(attachment, false)
+  const { width, height } = attachment
+  // Some browsers show a picture of it only when asked for a moment after its beginning.
+  return (
+    <video key={turn} className="dt-video" src={url ? `${url}#t=0.001` : undefined} controls playsInline preload="metadata" onError={url ? renew : undefined} aria-label={attachment.name}
+      style={width && height ? { aspectRatio: `${width} / ${height}` } : undefined} />
+  )
 }
 
 function Card({ attachment }: { attachment: Attachment }) {

@@ -1,11 +1,12 @@
 // Where a message is written.
-import { compareMessages, timelineKey, timelineOf, type Message, type Quote as Quoted } from '@dovetail/chat'
+import { ATTACHMENT_TYPES, compareMessages, timelineKey, timelineOf, type Message, type Quote as Quoted } from '@dovetail/chat'
 import { useCallback, useEffect, useLayoutEffect, useRef, useState, type ClipboardEvent, type KeyboardEvent } from 'react'
 import { useAttempt, useChat, useChatState } from '../context.tsx'
 import type { Staged } from '../hooks/files.ts'
 import { asked, decode, encode, type Named } from '../hooks/mentions.ts'
 import { useLanguage } from '../i18n/index.tsx'
 import { IconButton } from './controls.tsx'
+import { EmojiButton } from './EmojiButton.tsx'
 import { Icon } from './Icon.tsx'
 import { MentionPicker, useMentionChoices } from './MentionPicker.tsx'
 import { FileProgress } from './OutgoingFiles.tsx'
@@ -82,6 +83,13 @@ export function Composer({ conversationId, threadId, placeholder, staged, quoted
       area.current?.setSelectionRange(at, at)
       setCaret(at)
     })
+  }
+
+  /** Where the caret was when the emoji were opened. */
+  const put = (emoji: string) => {
+    const { selectionStart: from, selectionEnd: to } = area.current as HTMLTextAreaElement
+    change(text.slice(0, from) + emoji + text.slice(to))
+    requestAnimationFrame(() => area.current?.setSelectionRange(from + emoji.length, from + emoji.length))
   }
 
   const content = encode(text, named)
@@ -171,12 +179,13 @@ export function Composer({ conversationId, threadId, placeholder, staged, quoted
         {!editing && (
           <>
             <IconButton icon="attach" label={t('attach')} onClick={() => picker.current?.click()} />
-            <input ref={picker} type="file" multiple hidden onChange={(event) => { staged.add(event.target.files ?? []); event.target.value = '' }} data-testid="file-input" />
+            <input ref={picker} type="file" multiple hidden accept={ATTACHMENT_TYPES.join()} onChange={(event) => { staged.add(event.target.files ?? []); event.target.value = '' }} data-testid="file-input" />
           </>
         )}
         <textarea ref={area} rows={1} value={text} placeholder={placeholder} aria-label={placeholder} dir="auto" enterKeyHint="send"
           aria-autocomplete="list" aria-controls={choices.length > 0 ? 'dt-mentions' : undefined} aria-activedescendant={choices.length > 0 ? `dt-mention-${chosen}` : undefined}
           onChange={(event) => { change(event.target.value); setCaret(event.target.selectionStart) }} onSelect={see} onKeyDown={onKey} onPaste={onPaste} onBlur={() => chat.typing.stopped(conversationId)} />
+        <EmojiButton onChoose={put} onClosed={() => area.current?.focus()} />
         <button type="submit" className="dt-send" disabled={!ready} aria-label={editing ? t('save') : t('send')}><Icon name={editing ? 'check' : 'send'} size={20} /></button>
       </div>
       <div className="dt-composer-foot">

@@ -13,7 +13,7 @@ interface Props { conversation: Conversation; current: boolean; focusable: boole
 export const ConversationRow = memo(function ConversationRow({ conversation, current, focusable, now, onOpen }: Props) {
   const language = useLanguage()
   const { t, dates } = language
-  const { id, unread_count: unread, mention_count: mentions } = conversation
+  const { id, mention_count: mentions } = conversation
   const name = nameOf(conversation, language)
   const other = conversation.type === 'direct' ? conversation.participants[0] : undefined
   const presence = useChatState(useCallback((s) => presenceOf(s, other), [other]))
@@ -21,6 +21,8 @@ export const ConversationRow = memo(function ConversationRow({ conversation, cur
   const me = useChatState((s) => s.me?.id)
   const { line } = useTypingLine(id)
   const muted = isMuted(conversation, now)
+  // What was muted asks for nothing, unless one is named.
+  const unread = muted ? 0 : conversation.unread_count
   const said = conversation.last_message_preview ?? ''
   const sender = conversation.last_message_sender_name
   const preview = conversation.last_message_sender_id === me ? t('youPreview', { text: said }) : other || !sender ? said : `${sender}: ${said}`
@@ -31,7 +33,7 @@ export const ConversationRow = memo(function ConversationRow({ conversation, cur
     said && t('lastMessageFrom', { name: conversation.last_message_sender_id === me ? t('you') : (sender ?? name), text: said }),
   ].filter(Boolean).join('. ')
   return (
-    <button type="button" className={`dt-conversation${current ? ' dt-current' : ''}${unread > 0 && !muted ? ' dt-has-unread' : ''}`} data-id={id}
+    <button type="button" className={`dt-conversation${current ? ' dt-current' : ''}${unread > 0 ? ' dt-has-unread' : ''}`} data-id={id}
       aria-current={current ? 'page' : undefined} tabIndex={focusable ? 0 : -1} onClick={() => onOpen(id)}>
       <span className="dt-hidden">{label}</span>
       {other
@@ -49,7 +51,7 @@ export const ConversationRow = memo(function ConversationRow({ conversation, cur
             {line ? <em className="dt-typing-text">{line}</em> : draft && !current ? <span className="dt-draft">{t('draft', { text: decode(draft).text })}</span> : preview}
           </span>
           {mentions > 0 && <span className="dt-badge dt-badge-mention" aria-hidden="true">@</span>}
-          {unread > 0 && <span className={`dt-badge${muted ? ' dt-badge-muted' : ''}`} aria-hidden="true" data-testid="unread">{unread > 99 ? '99+' : unread}</span>}
+          {unread > 0 && <span className="dt-badge" aria-hidden="true" data-testid="unread">{unread > 99 ? '99+' : unread}</span>}
         </span>
       </span>
     </button>

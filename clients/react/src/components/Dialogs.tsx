@@ -11,16 +11,26 @@ export function focusWhole(event: Event): void {
   ;(event.currentTarget as HTMLElement).focus()
 }
 
+/** Where the focus was, looked for before a field of the dialog takes it by itself; there it goes when the dialog closes. */
+function useFocusBefore(): (event: Event) => void {
+  const [before] = useState(() => document.activeElement as HTMLElement | null)
+  return (event) => {
+    event.preventDefault()
+    before?.focus({ preventScroll: true })
+  }
+}
+
 interface ModalProps { title: string; hint?: string; onClose: () => void; children: ReactNode; wide?: boolean }
 
 export function Modal({ title, hint, onClose, children, wide }: ModalProps) {
   const { t } = useLanguage()
   const { portal } = useSurroundings()
+  const back = useFocusBefore()
   return (
     <Dialog.Root open onOpenChange={(open) => { if (!open) onClose() }}>
       <Dialog.Portal container={portal}>
         <Dialog.Overlay className="dt-overlay" />
-        <Dialog.Content className={`dt-modal${wide ? ' dt-modal-wide' : ''}`} onOpenAutoFocus={focusWhole} {...(hint ? {} : { 'aria-describedby': undefined })}>
+        <Dialog.Content className={`dt-modal${wide ? ' dt-modal-wide' : ''}`} onOpenAutoFocus={focusWhole} onCloseAutoFocus={back} {...(hint ? {} : { 'aria-describedby': undefined })}>
           <header><Dialog.Title>{title}</Dialog.Title><Dialog.Close asChild><IconButton icon="close" label={t('close')} /></Dialog.Close></header>
           {hint && <Dialog.Description>{hint}</Dialog.Description>}
           {children}
@@ -63,11 +73,12 @@ export function Ask({ title, label, start = '', action, onClose, onDone }: { tit
 /** 480 pixels at the end of the page; the whole of a phone. */
 export function Sheet({ title, onClose, children }: { title: string; onClose: () => void; children: ReactNode }) {
   const { portal } = useSurroundings()
+  const back = useFocusBefore()
   return (
     <Dialog.Root open onOpenChange={(open) => { if (!open) onClose() }}>
       <Dialog.Portal container={portal}>
         <Dialog.Overlay className="dt-overlay" />
-        <Dialog.Content className="dt-sheet" aria-describedby={undefined} data-testid="sheet">
+        <Dialog.Content className="dt-sheet" onCloseAutoFocus={back} aria-describedby={undefined} data-testid="sheet">
           <Dialog.Title className="dt-hidden">{title}</Dialog.Title>
           {children}
         </Dialog.Content>

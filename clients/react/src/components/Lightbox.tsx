@@ -51,6 +51,6 @@ export function Lightbox({ attachments, start, onClose }: { attachments: Attachm
 }
 
 function Large({ attachment }: { attachment: Attachment }) {
-  const { url, renew } = useAddress(attachment, false)
-  return <div className="dt-lightbox-picture">{url ? <img src={url} alt={attachment.name} onError={renew} /> : <Spinner />}</div>
+  const { url, turn, renew } = useAddress(attachment, false)
+  return <div className="dt-lightbox-picture">{url ? <img key={turn} src={url} alt={attachment.name} onError={renew} /> : <Spinner />}</div>
 }

@@ -1,17 +1,19 @@
-// Messages by words, in all conversations or one, with what narrows it down.
-import type { Hit, SearchQuestion } from '@dovetail/chat'
+// Messages by words, in all conversations or one, with what narrows it down; and the people who are called like that.
+import type { Hit, Profile, SearchQuestion } from '@dovetail/chat'
 import { useCallback, useEffect, useRef, useState } from 'react'
-import { useChat, useChatState } from '../context.tsx'
+import { useAttempt, useChat, useChatState } from '../context.tsx'
 import { useLanguage } from '../i18n/index.tsx'
+import { Avatar } from './Avatar.tsx'
 import { Blank, Failed, Spinner } from './controls.tsx'
 import { plainText } from './MessageText.tsx'
 import { Side } from './Side.tsx'
 
-interface Props { conversationId?: string; start?: string; onClose: () => void; onOpen: (conversation: string, message: string) => void }
+interface Props { conversationId?: string; start?: string; onClose: () => void; onOpen: (conversation: string, message?: string) => void }
 
-type Found = { state: 'idle' | 'loading' | 'failed' } | { state: 'ready'; hits: Hit[]; more: boolean }
+type Found = { state: 'idle' | 'loading' | 'failed' } | { state: 'ready'; hits: Hit[]; more: boolean; people: Profile[] }
 
 const WAIT_MS = 200
+const MOST_PEOPLE = 5
 /** Pieces are cut out of the stored text, so that a mention may be cut as well. */
 const readable = (text: string): string => plainText(text).replace(/^…[0-9a-f-]{1,36}\)/, '…').replace(/@\[([^\]]{1,200})\](\([0-9a-f-]{0,36})?…$/, '@$1…')
 const day = (value: string, days = 0) => (value ? new Date(new Date(`${value}T00:00`).getTime() + days * 86_400_000).toISOString() : null)
@@ -29,6 +31,7 @@ export function SearchPanel({ conversationId, start = '', onClose, onOpen }: Pro
   const [before, setBefore] = useState('')
   const [found, setFound] = useState<Found>({ state: 'idle' })
   const asked = useRef(0)
+  const attempt = useAttempt()
 
   const search = useCallback(async () => {
     const mine = ++asked.current
@@ -39,8 +42,10 @@ export function SearchPanel({ conversationId, start = '', onClose, onOpen }: Pro
       has: (has || null) as SearchQuestion['has'], after: day(after), before: day(before),
     }
     try {
-      const { results, has_more } = await chat.actions.search(question)
-      if (asked.current === mine) setFound({ state: 'ready', hits: results, more: has_more })
+      // Who narrows it down looks for a message.
+      const anybody = !question.conversation_id && !from && !has && !after && !before
+      const [{ results, has_more }, people] = await Promise.all([chat.actions.search(question), anybody ? chat.list.findPeople(query.trim(), MOST_PEOPLE) : []])
+      if (asked.current === mine) setFound({ state: 'ready', hits: results, more: has_more, people })
     } catch {
       if (asked.current === mine) setFound({ state: 'failed' })
     }
@@ -49,6 +54,11 @@ export function SearchPanel({ conversationId, start = '', onClose, onOpen }: Pro
     const timer = setTimeout(() => void search(), WAIT_MS)
     return () => clearTimeout(timer)
   }, [search])
+
+  const write = async (person: Profile) => {
+    const conversation = await attempt(chat.actions.startConversation(person.id))
+    if (conversation) onOpen(conversation.id)
+  }
 
   return (
     <Side title={t('searchMessages')} onClose={onClose}>
@@ -83,8 +93,19 @@ export function SearchPanel({ conversationId, start = '', onClose, onOpen }: Pro
         {found.state === 'idle' && <Blank icon="search" title={t('searchMessages')} hint={t('searchHint')} />}
         {found.state === 'loading' && <div className="dt-blank"><Spinner /></div>}
         {found.state === 'failed' && <Failed onRetry={() => void search()} />}
+        {found.state === 'ready' && found.people.length > 0 && (
+          <ul className="dt-people dt-hit-people" aria-label={t('people')}>
+            {found.people.map((person) => (
+              <li key={person.id}>
+                <button type="button" className="dt-person-button" onClick={() => void write(person)}>
+                  <Avatar id={person.id} name={person.display_name} url={person.avatar_url} size={36} />{person.display_name}
+                </button>
+              </li>
+            ))}
+          </ul>
+        )}
         {found.state === 'ready' && (found.hits.length === 0
-          ? <Blank icon="search" title={t('nothingFound')} />
+          ? found.people.length === 0 && <Blank icon="search" title={t('nothingFound')} />
           : (
             <>
               <p className="dt-results-count">{t('results', { count: found.hits.length })}{found.more && ` · ${t('moreResults')}`}</p>

@@ -98,7 +98,11 @@ function OneThread({ conversationId, messageId, onBack, onClose, onOpen }: Threa
   let side: ReactNode = null
   if (panel?.kind === 'thread') side = <ThreadPanel key={panel.root} conversationId={conversationId} rootId={panel.root} target={panel.target} handlers={handlers} onClose={closePanel} />
   else if (panel?.kind === 'info' && conversation) side = <InfoPanel conversation={conversation} onClose={closePanel} onLeft={() => (onBack ?? onClose)?.()} onAsk={setQuestion} />
-  else if (panel?.kind === 'search') side = <SearchPanel conversationId={conversationId} onClose={closePanel} onOpen={(c, m) => (c === conversationId ? void jump(m) : onOpen?.(c, m))} />
+  else if (panel?.kind === 'search') side = <SearchPanel conversationId={conversationId} onClose={closePanel} onOpen={(c, m) => {
+    if (c !== conversationId) onOpen?.(c, m)
+    else if (m) void jump(m)
+    else closePanel()
+  }} />
 
   return (
     <section className={`dt-thread${side ? ' dt-thread-with-side' : ''}`} aria-label={t('conversation', { name })} data-live={live}

@@ -1,5 +1,5 @@
 // The replies to one message.
-import { quoteOf, type Message, type Quote } from '@dovetail/chat'
+import { compareTimes, quoteOf, repliesSeen, timelineOf, type Message, type Quote } from '@dovetail/chat'
 import { useCallback, useEffect, useMemo, useState } from 'react'
 import { useChat, useChatState } from '../context.tsx'
 import { useStagedFiles } from '../hooks/files.ts'
@@ -35,12 +35,27 @@ export function ThreadPanel({ conversationId, rootId, target, handlers, onClose 
     onReply: (m) => setQuoted(quoteOf(m)),
     onEdit: setEditing,
   }), [handlers])
-  const seen = useCallback(() => {}, [])
+  const seen = useCallback((atEnd: boolean) => chat.threads.seeing(conversationId, atEnd ? rootId : null), [chat, conversationId, rootId])
+  useEffect(() => () => chat.threads.seeing(conversationId, null), [chat, conversationId])
+
+  // Where the reader had stopped, when this was opened.
+  const [since] = useState(() => repliesSeen(chat.store.get(), rootId))
+  const status = useChatState(useCallback((s) => timelineOf(s, conversationId, rootId).status, [conversationId, rootId]))
+  const [unread, setUnread] = useState<{ since: string; count: number } | null>(null)
+  useEffect(() => {
+    if (status !== 'ready' || since === null) return
+    const state = chat.store.get()
+    const { ids, hasBefore } = timelineOf(state, conversationId, rootId)
+    const isNew = (m: Message | undefined) => m !== undefined && compareTimes(m.created_at, since) > 0
+    const count = ids.filter((id) => isNew(state.messages[id]) && state.messages[id]?.sender_id !== me).length
+    // More of them than are loaded: nobody is led to a line that is not the first.
+    if (!hasBefore || !isNew(state.messages[ids[0] ?? ''])) setUnread({ since, count })
+  }, [chat, conversationId, rootId, since, status, me])
   const row = useMemo<BubbleRow | null>(() => (root ? { kind: 'bubble', key: `root-${root.id}`, item: { kind: 'message', message: { ...root, reply_count: 0 } }, own: root.sender_id === me, first: true, last: true } : null), [root, me])
 
   return (
     <Side title={t('thread')} onClose={onClose}>
-      <MessageList conversationId={conversationId} threadId={rootId} unread={null} target={target} elsewhere={target !== null} onSeen={seen} {...own} blank={null}>
+      <MessageList conversationId={conversationId} threadId={rootId} unread={unread} target={target} elsewhere={target !== null} onSeen={seen} {...own} blank={null}>
         {row && (
           <div className="dt-thread-root" onMouseEnter={() => setActive(true)} onMouseLeave={() => setActive(false)} onFocus={() => setActive(true)}>
             <Bubble row={row} me={me} isGroup isLastOwn={false} active={active} highlighted={false} onMenu={() => {}} {...own} />

@@ -1,5 +1,5 @@
 // Files that were chosen, dropped or pasted for the next message.
-import type { OutgoingFile } from '@dovetail/chat'
+import { isAttachable, type OutgoingFile } from '@dovetail/chat'
 import { useCallback, useEffect, useRef, useState } from 'react'
 import { useChat, useChatState, useSurroundings } from '../context.tsx'
 import { useLanguage } from '../i18n/index.tsx'
@@ -23,6 +23,8 @@ export function useStagedFiles(conversationId: string): Staged {
         notify(t('fileTooLarge', { name: file.name, size: bytes(settings.max_attachment_bytes) }), 'error')
       } else if (file.size === 0) {
         notify(t('fileEmpty', { name: file.name }), 'error')
+      } else if (!isAttachable(file.type)) {
+        notify(t('fileType', { name: file.name }), 'error')
       } else if (room-- <= 0) {
         notify(t('tooManyFiles', { count: settings.max_attachments }), 'error')
         return
