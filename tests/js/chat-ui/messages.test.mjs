@@ -16,6 +16,17 @@ const choose = async (page, text, what) => {
 }
 
 describe('how it looks', () => {
+  test('what a guest said of themselves is shown as text below their message, and nothing that is no text', async (t) => {
+    const { ana, ben, conversation } = await pair()
+    await say(ben, conversation, 'Introduced.', { metadata: { visitor: { name: '<b>Cleo</b>', email: 'cleo@example.com', phone: '1' } } })
+    await say(ben, conversation, 'Not introduced.', { metadata: { visitor: { name: { toString: 'x' }, email: 5 } } })
+    await say(ben, conversation, 'Nor here.', { metadata: { visitor: 'Cleo' } })
+    const page = await browserOf(t, ana, { conversation })
+    await bubble(page, 'Nor here.').waitFor()
+    assert.deepEqual(await page.locator('.dt-stack .dt-edited').allTextContents(), ['Introduced as <b>Cleo</b> · cleo@example.com'])
+    await page.fine()
+  })
+
   test('C-503: colours, width, and the corner of the last bubble of a group', async (t) => {
     const { ana, ben, conversation } = await pair()
     for (const text of ['One.', 'Two.', `Three ${'and much more '.repeat(40)}`]) await say(ben, conversation, text)

@@ -8,6 +8,7 @@ import { Attachments } from './Attachments.tsx'
 import { Avatar } from './Avatar.tsx'
 import { Hint } from './controls.tsx'
 import { Icon } from './Icon.tsx'
+import { Introduction } from './Introduction.tsx'
 import { Lightbox } from './Lightbox.tsx'
 import { MessageBar, type MessageHandlers } from './MessageMenu.tsx'
 import { isOnlyEmoji, MessageText } from './MessageText.tsx'
@@ -78,6 +79,7 @@ function Sent({ message, row, me, active, isLastOwn, onMenu, ...handlers }: Bubb
         </Hint>
       </div>
       {message.edited_at && <span className="dt-edited" title={dates.exact(message.edited_at)}>{t('edited')}</span>}
+      <Introduction message={message} />
       <Reactions message={message} />
       {message.reply_count > 0 && <ThreadSummary message={message} onOpen={handlers.onThread} />}
       {isLastOwn && <Receipt message={message} />}

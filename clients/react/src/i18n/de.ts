@@ -50,7 +50,7 @@ export const de: Texts = {
   uploading: '{name} wird hochgeladen: {percent}', uploadFailed: 'Hochladen fehlgeschlagen', retry: 'Noch einmal',
   sending: 'Wird gesendet', sent: 'Gesendet', delivered: 'Zugestellt', seen: 'Gesehen', seenAt: 'Gesehen {time}', readBy: 'Gelesen von {count}/{total}', readByWho: 'Gelesen von', notReadBy: 'Noch nicht',
   notDelivered: 'Nicht zugestellt', waitingToSend: 'Wartet auf die Verbindung',
-  deleteMessage: 'Löschen', edit: 'Bearbeiten', edited: 'bearbeitet', reply: 'Antworten', replyInThread: 'Im Thread antworten', copyText: 'Text kopieren', copyLink: 'Link kopieren', copied: 'Kopiert', report: 'Melden', react: 'Mit {emoji} reagieren', reactions: 'Reaktionen', messageActions: 'Aktionen für die Nachricht von {name}',
+  deleteMessage: 'Löschen', edit: 'Bearbeiten', edited: 'bearbeitet', introduced: 'Stellt sich vor als {who}', reply: 'Antworten', replyInThread: 'Im Thread antworten', copyText: 'Text kopieren', copyLink: 'Link kopieren', copied: 'Kopiert', report: 'Melden', react: 'Mit {emoji} reagieren', reactions: 'Reaktionen', messageActions: 'Aktionen für die Nachricht von {name}',
   reacted: '{names} mit {emoji}', removeReaction: 'Dein {emoji} entfernen',
   deleted: 'Diese Nachricht wurde gelöscht', deletedQuote: 'Eine gelöschte Nachricht',
   replies: { one: '{count} Antwort', other: '{count} Antworten' }, lastReply: 'letzte Antwort {time}', thread: 'Thread', inThread: 'Antwort in einem Thread', newReplies: 'Neue Antworten', alsoSend: 'Auch in die Unterhaltung senden', noReplies: 'Noch keine Antworten',

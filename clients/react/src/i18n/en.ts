@@ -48,7 +48,7 @@ export const en = {
   uploading: 'Uploading {name}: {percent}', uploadFailed: 'Upload failed', retry: 'Retry',
   sending: 'Sending', sent: 'Sent', delivered: 'Delivered', seen: 'Seen', seenAt: 'Seen {time}', readBy: 'Read by {count}/{total}', readByWho: 'Read by', notReadBy: 'Not yet',
   notDelivered: 'Not delivered', waitingToSend: 'Waiting for the connection',
-  deleteMessage: 'Delete', edit: 'Edit', edited: 'edited', reply: 'Reply', replyInThread: 'Reply in thread', copyText: 'Copy text', copyLink: 'Copy link', copied: 'Copied', report: 'Report', react: 'React with {emoji}', reactions: 'Reactions', messageActions: 'Actions for the message of {name}',
+  deleteMessage: 'Delete', edit: 'Edit', edited: 'edited', introduced: 'Introduced as {who}', reply: 'Reply', replyInThread: 'Reply in thread', copyText: 'Copy text', copyLink: 'Copy link', copied: 'Copied', report: 'Report', react: 'React with {emoji}', reactions: 'Reactions', messageActions: 'Actions for the message of {name}',
   reacted: '{names} reacted with {emoji}', removeReaction: 'Remove your {emoji}',
   deleted: 'This message was deleted', deletedQuote: 'A deleted message',
   replies: { one: '{count} reply', other: '{count} replies' }, lastReply: 'last reply {time}', thread: 'Thread', inThread: 'Replied to a thread', newReplies: 'New replies', alsoSend: 'Also send to the conversation', noReplies: 'No replies yet',
