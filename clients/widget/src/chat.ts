@@ -3,6 +3,7 @@ import { EMPTY, othersOf, outgoingOf, timelineOf, type Message, type MessageRow,
 import { Api } from './api.ts'
 import { Files } from './files.ts'
 import { History } from './history.ts'
+import { afterPaint } from './idle.ts'
 import { Kept } from './kept.ts'
 import { Live } from './live.ts'
 import { Outbox } from './outbox.ts'
@@ -100,10 +101,8 @@ export class Chat {
     this.tokens.onRefused = () => this.close()
     this.options.tell('ready', { conversationId: session.conversationId })
     this.hasBegun()
-    // The button is drawn first; what is behind it comes when the page has nothing better to do.
-    const connect = () => { if (!this.stopped) this.connect() }
-    if ('requestIdleCallback' in globalThis) requestIdleCallback(connect, { timeout: 1000 })
-    else this.later(50, connect)
+    // The button is drawn first; what is behind it comes later.
+    afterPaint(() => { if (!this.stopped) this.connect() })
   }
 
   private connect(): void {

@@ -27,7 +27,8 @@ export class Reading {
     this.store.set({ said: `${name}: ${text}` })
     if (this.looking) void this.read()
     else {
-      this.setUnread(this.store.view.unread + 1)
+      // Not one more: a count that came meanwhile may have this message in it.
+      this.setUnread(Math.max(this.store.view.unread, this.unreadHere(message)))
       this.countSoon()
     }
   }
@@ -39,6 +40,14 @@ export class Reading {
     clearTimeout(this.peeking)
     this.peeking = setTimeout(() => this.store.set({ peek: null }), PEEK_MS)
     return { name, text }
+  }
+
+  /** Unread messages among those that are here, with this one. */
+  private unreadHere(message: MessageRow): number {
+    const me = this.store.view.session?.clientId
+    const isUnread = (m: MessageRow) => m.sender_id !== me && !m.deleted_at && m.content_type !== 'system' && (!this.readAt || compareTimes(m.created_at, this.readAt) > 0)
+    const here = Object.values(this.store.state.messages).filter((m) => m.conversation_id === this.conversation && m.id !== message.id && isUnread(m))
+    return here.length + 1
   }
 
   private setUnread(count: number): void {

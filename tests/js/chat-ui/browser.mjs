@@ -50,7 +50,10 @@ export async function visit(t, { hash = '', origins = [], viewport = { width: 12
   return page
 }
 
-/** Somebody's browser, signed in with a session of its own. */
+/**
+ * Somebody's browser, signed in with a session of its own. Where requests are stopped on their way (`page.route`) it needs `serviceWorkers: 'block'`:
+ * what a service worker asks for goes past.
+ */
 export async function browserOf(t, person, { conversation, hash, ...more } = {}) {
   const signedIn = createClient(server, anonKey, { auth: { persistSession: false, autoRefreshToken: false }, realtime: { transport: WebSocket } })
   const { session } = fine(await signedIn.auth.signInWithPassword({ email: person.email, password: person.password }))

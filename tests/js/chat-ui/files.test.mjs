@@ -22,7 +22,7 @@ const picture = (page, width, height) => page.evaluate(async ([w, h]) => {
 async function pair(t) {
   const [ana, ben] = await people({ Ana: 'trainer', Ben: 'client' })
   const conversation = await direct(ana, ben)
-  const [one, other] = await Promise.all([browserOf(t, ana, { conversation }), browserOf(t, ben, { conversation })])
+  const [one, other] = await Promise.all([browserOf(t, ana, { conversation, serviceWorkers: 'block' }), browserOf(t, ben, { conversation, serviceWorkers: 'block' })])
   return { ana, ben, conversation, one, other }
 }
 

@@ -48,7 +48,7 @@ describe('hostile text', () => {
 
   test('and where only the server knows the limit, the text is kept beside the reason', async (t) => {
     const [ana, ben] = await people({ Ana: 'trainer', Ben: 'client' })
-    const page = await browserOf(t, ana, { conversation: await direct(ana, ben) })
+    const page = await browserOf(t, ana, { serviceWorkers: 'block', conversation: await direct(ana, ben) })
     await page.route('**/rest/v1/rpc/send_message', (route) => {
       const body = JSON.parse(route.request().postData())
       return route.continue({ postData: JSON.stringify({ ...body, content: 'x'.repeat(100_000) }) })

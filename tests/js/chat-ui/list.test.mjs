@@ -103,7 +103,7 @@ describe('finding', () => {
 
   test('a list that could not be loaded says so and is tried again', async (t) => {
     const { ana } = await world()
-    const page = await browserOf(t, ana)
+    const page = await browserOf(t, ana, { serviceWorkers: 'block' })
     await page.route('**/rpc/get_conversations', (route) => route.abort())
     await page.getByRole('button', { name: 'Unread', exact: true }).click()
     await page.getByText('This could not be loaded.').waitFor()

@@ -136,7 +136,7 @@ describe('what can be done', () => {
 describe('what became of it', () => {
   test('C-508: waiting, sent, delivered, and when it was seen', async (t) => {
     const { ana, ben, conversation } = await pair()
-    const page = await browserOf(t, ana, { conversation })
+    const page = await browserOf(t, ana, { serviceWorkers: 'block', conversation })
     const receipt = page.getByTestId('receipt')
     await page.route('**/rpc/send_message', (route) => route.abort())
     await composer(page).fill('On its way')
@@ -147,7 +147,7 @@ describe('what became of it', () => {
     await page.unroute('**/rpc/send_message')
     await receipt.filter({ hasText: 'Sent' }).waitFor()
     await receipt.getByRole('img', { name: 'Sent' }).waitFor()
-    const other = await browserOf(t, ben)
+    const other = await browserOf(t, ben, { serviceWorkers: 'block' })
     await receipt.filter({ hasText: 'Delivered' }).waitFor()
     await other.locator('.dt-conversation').click()
     await until('it was seen', async () => /^Seen \d?\d:\d\d\s[AP]M$/.test(await receipt.textContent()) || receipt.textContent())
@@ -291,7 +291,7 @@ describe('its place', () => {
     const conversation = await group(ana, 'Slow', [ben])
     const root = await say(ben, conversation, 'At last')
     await say(ben, conversation, 'Reply', { thread_id: root.id })
-    const page = await browserOf(t, ana)
+    const page = await browserOf(t, ana, { serviceWorkers: 'block' })
     let come
     const coming = new Promise((done) => { come = done })
     await page.route('**/rpc/get_messages', (route) => coming.then(() => route.continue()))
