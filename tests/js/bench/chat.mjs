@@ -146,11 +146,15 @@ async function scroll() {
   const page = await open(people[0], conversation)
   const list = page.locator('.dt-thread-main .dt-scroll')
   await list.hover()
-  // Everything is loaded first: what counts is scrolling, not the network.
+  // Everything is loaded first: what counts is scrolling, not the network. Where it begins nothing older comes any more.
+  let height = 0
+  let same = 0
   await until('all messages are loaded', async () => {
-    await list.evaluate((e) => { e.scrollTop = 0 })
-    return (await page.locator('[data-testid=bubble]').filter({ hasText: /^0 a message/ }).count()) > 0
-  }, 300_000)
+    const now = await list.evaluate((e) => { e.scrollTop = 0; return e.scrollHeight })
+    same = now === height ? same + 1 : 0
+    height = now
+    return (same >= 40 && height > LONG * 20) || height
+  }, 600_000)
   const devtools = await page.context().newCDPSession(page)
   const events = []
   devtools.on('Tracing.dataCollected', ({ value }) => events.push(...value))
