@@ -5,9 +5,11 @@ import { useState } from 'react'
 const COLOURS = ['#b3261e', '#9a3b00', '#7a5200', '#3f6600', '#00695c', '#00628f', '#3949ab', '#6a3ab2', '#9c27b0', '#ad1457']
 
 function colourOf(id: string): string {
-  let hash = 0
-  for (const c of id) hash = (hash * 31 + (c.codePointAt(0) ?? 0)) | 0
-  return COLOURS[Math.abs(hash) % COLOURS.length] as string
+  // FNV-1a, its upper bits brought down: ids in a row get colours of all kinds.
+  let hash = 0x811c9dc5
+  for (const c of id) hash = Math.imul(hash ^ (c.codePointAt(0) ?? 0), 0x01000193)
+  hash ^= hash >>> 15
+  return COLOURS[(hash >>> 0) % COLOURS.length] as string
 }
 
 const initialsOf = (name: string): string => {
