@@ -268,8 +268,9 @@ async fn rls(sql: &tokio_postgres::Client) {
         sql.batch_execute("commit").await.unwrap();
         best[turn % 2] = best[turn % 2].min(time);
         sql.batch_execute(&begin).await.unwrap();
-        let plan = sql.query(&format!("explain (analyze) {list}"), &[]);
-        plans[turn % 2] = plan.await.unwrap().iter().map(|row| row.get(0)).collect();
+        let explain = format!("explain (analyze) {list}");
+        let plan = sql.query(&explain, &[]).await.unwrap();
+        plans[turn % 2] = plan.iter().map(|row| row.get(0)).collect();
         sql.batch_execute("commit").await.unwrap();
     }
     for plan in plans {
