@@ -25,7 +25,19 @@ pub(super) struct Cluster {
     /// Whom the server runs as.
     pub(super) owner: Owner,
     /// Released by the kernel when this process ends in whatever way, so a crash leaves no lock behind.
-    _lock: File,
+    _lock: Lock,
+}
+
+/// A file that is locked as long as this lives. Unlocked by word, since closing is not enough while a child that is just
+/// being started has the file too.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // What fails here is released at the end of the process.
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+    }
 }
 
 impl Cluster {
@@ -68,7 +80,7 @@ impl Cluster {
         Ok(Self {
             root,
             owner,
-            _lock: lock,
+            _lock: Lock(lock),
         })
     }
 
