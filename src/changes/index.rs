@@ -69,14 +69,15 @@ pub(crate) struct Concerned {
 /// The subscribers of a group at one moment.
 pub(crate) type Snapshot = Arc<Crowd>;
 
-/// A policy's id, and its readers if they can be told apart.
-type ReadersOf = (u64, Option<Arc<Readers>>);
+/// A role, the id of the policy that is its own now, and that policy's readers if they can be told apart.
+type ReadersOf = (Arc<str>, u64, Option<Arc<Readers>>);
 
 /// See [`Snapshot`].
 pub(crate) struct Crowd {
     list: Vec<Concerned>,
     roles: SmallVec<[Arc<str>; 1]>,
-    /// Ways to find those whom a policy (by its id) shows a row, made when first needed.
+    /// Ways to find those of a role whom its policy shows a row, made when first needed. One for a role: policies are read
+    /// anew again and again while a crowd stays as it is.
     readers: Mutex<SmallVec<[ReadersOf; 1]>>,
 }
 
@@ -123,8 +124,8 @@ impl Crowd {
         let compiled = policy.compiled()?;
         let readers = {
             let mut known = self.readers.lock();
-            match known.iter().find(|(id, _)| *id == policy.id) {
-                Some((_, readers)) => readers.clone(),
+            match known.iter().find(|(_, id, _)| *id == policy.id) {
+                Some((.., readers)) => readers.clone(),
                 None => {
                     let bound: Vec<(u32, Arc<Bound>)> = (0u32..)
                         .zip(&self.list)
@@ -136,7 +137,8 @@ impl Crowd {
                         .collect();
                     let places = bound.iter().map(|(place, bound)| (*place, &**bound));
                     let readers = Readers::new(compiled, places).map(Arc::new);
-                    known.push((policy.id, readers.clone()));
+                    known.retain(|(of, ..)| of != role);
+                    known.push((role.clone(), policy.id, readers.clone()));
                     readers
                 }
             }

@@ -134,14 +134,19 @@ pub(super) fn doctor(config: Config) -> Result<(), Failure> {
     if report.findings.is_empty() {
         println!("nothing is wrong");
     }
-    // Where there is no answer the findings say why.
-    let explained = runtime()?.block_on(explain_policies(options, &config.publication));
-    for policy in explained.unwrap_or_default() {
-        let name = format!("{:?} on {}", policy.policy, policy.table);
-        match policy.asked_because {
-            None => println!("policy   {name}: decided in the server"),
-            Some(reason) => println!("policy   {name}: asked of the database, because {reason}"),
+    match runtime()?.block_on(explain_policies(options, &config.publication)) {
+        Ok(explained) => {
+            for policy in explained {
+                let name = format!("{:?} on {}", policy.policy, policy.table);
+                match policy.asked_because {
+                    None => println!("policy   {name}: decided in the server"),
+                    Some(reason) => {
+                        println!("policy   {name}: asked of the database, because {reason}");
+                    }
+                }
+            }
         }
+        Err(error) => println!("policies could not be read: {error}"),
     }
     match report.has_errors() {
         true => Err(Failure::Reported),

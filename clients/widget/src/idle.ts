@@ -10,6 +10,6 @@ export function afterPaint(what: () => void): void {
   }
   // A page that is not shown draws nothing.
   if (document.visibilityState === 'hidden') idle()
-  // A frame is drawn after its callbacks, so that the second comes behind the first drawing.
+  // The first comes before the button is drawn, the second behind it; the third lets a page that waits for a frame go first.
   else requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(idle)))
 }
