@@ -7,11 +7,6 @@
 
 mod cli;
 
-/// Frames are made by one thread and given back by others, which costs glibc's allocator half as much again, and it keeps
-/// twice the memory afterwards (docs/performance.md).
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> std::process::ExitCode {
     // Before anything else: whoever opens a TLS connection takes the process-wide provider. It can
     // only fail when there is one already, and then there is nothing to do.
