@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 use dovetail::postgres::ConnectOptions;
+use serde_json::{Value, json};
 use tokio_postgres::Client;
 
 /// A running `dovetail dev` and what it said until it was ready.
@@ -17,8 +18,9 @@ struct Dev {
 }
 
 impl Dev {
-    fn start(data: &Path) -> Self {
+    fn start(data: &Path, more: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_dovetail"))
+            .args(more)
             .args(["--data", data.to_str().unwrap(), "--port", "0"])
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
@@ -75,7 +77,7 @@ async fn dev_is_ready_with_a_sample_table_keeps_its_keys_and_stops_cleanly() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
 
-    let first = Dev::start(&data);
+    let first = Dev::start(&data, &[]);
     assert!(first.address.starts_with("127.0.0.1:"), "{}", first.address);
     let sql = first.sql().await;
     let published: i64 = sql
@@ -108,7 +110,7 @@ async fn dev_is_ready_with_a_sample_table_keeps_its_keys_and_stops_cleanly() {
     let gone = dovetail::postgres::connect(&database, "test").await;
     assert!(gone.is_err(), "the database is stopped with the server");
 
-    let second = Dev::start(&data);
+    let second = Dev::start(&data, &[]);
     assert_eq!(second.anon_key, anon_key);
     let made_again = second
         .sql()
@@ -120,4 +122,52 @@ async fn dev_is_ready_with_a_sample_table_keeps_its_keys_and_stops_cleanly() {
         "a table that was dropped stays dropped"
     );
     assert!(second.stop("-INT").success());
+}
+
+#[tokio::test]
+async fn everybody_of_the_demo_can_be_picked_and_has_somebody_to_talk_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let dev = Dev::start(folder.path(), &["dev", "--demo"]);
+    let url = format!("http://{}", dev.address);
+    let http = reqwest::Client::new();
+    let told: Value = http
+        .get(format!("{url}/chat/v1/demo"))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let people = told["users"].as_array().unwrap();
+    assert_eq!(people.len(), 12);
+    for person in people {
+        let session: Value = http
+            .post(format!("{url}/auth/v1/token?grant_type=password"))
+            .header("apikey", &dev.anon_key)
+            .json(&json!({"email": person["email"], "password": person["password"]}))
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        // Colours belong to ids: the page that signs in shows those of the chat.
+        assert_eq!(session["user"]["id"], person["id"], "{person} {session}");
+        let list: Value = http
+            .post(format!("{url}/rest/v1/rpc/get_conversations"))
+            .header("apikey", &dev.anon_key)
+            .bearer_auth(session["access_token"].as_str().unwrap())
+            .json(&json!({}))
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        assert!(
+            list.as_array().is_some_and(|list| !list.is_empty()),
+            "{person}: {list}"
+        );
+    }
+    assert!(dev.stop("-TERM").success());
 }

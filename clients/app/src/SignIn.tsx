@@ -4,7 +4,7 @@ import { Avatar, Spinner } from '@dovetail/chat-react'
 import { useEffect, useState } from 'react'
 import { textsFor } from './texts.ts'
 
-interface DemoUser { email: string; password: string; displayName: string; kind: string; orgName: string | null }
+interface DemoUser { id: string; email: string; password: string; displayName: string; kind: string; orgName: string | null }
 
 export function SignIn({ supabase, locale }: { supabase: SupabaseClient; locale: string }) {
   const t = textsFor(locale)
@@ -38,9 +38,9 @@ export function SignIn({ supabase, locale }: { supabase: SupabaseClient; locale:
           <h2>{t.demo}</h2>
           <ul>
             {demo.map((user) => (
-              <li key={user.email}>
+              <li key={user.id}>
                 <button type="button" disabled={state === 'busy'} onClick={() => void signIn(user)}>
-                  <Avatar id={user.email} name={user.displayName} size={36} />
+                  <Avatar id={user.id} name={user.displayName} size={36} />
                   <span><strong>{user.displayName}</strong><small>{[user.kind, user.orgName].filter(Boolean).join(' · ')}</small></span>
                 </button>
               </li>

@@ -146,40 +146,48 @@ async function scroll() {
   const page = await open(people[0], conversation)
   const list = page.locator('.dt-thread-main .dt-scroll')
   await list.hover()
-  // Everything is loaded first: what counts is scrolling, not the network. Where it begins nothing older comes any more.
+  // Everything is loaded first: what counts is scrolling, not the network. Where it begins nothing older comes any more. By the wheel:
+  // a list that stands at its end takes only what a hand does for leaving it.
   let height = 0
   let same = 0
   await until('all messages are loaded', async () => {
-    const now = await list.evaluate((e) => { e.scrollTop = 0; return e.scrollHeight })
+    await page.mouse.wheel(0, -1_000_000)
+    const now = await list.evaluate((e) => e.scrollHeight)
     same = now === height ? same + 1 : 0
     height = now
     return (same >= 40 && height > LONG * 20) || height
   }, 600_000)
+  const box = await list.boundingBox()
   const devtools = await page.context().newCDPSession(page)
-  const events = []
-  devtools.on('Tracing.dataCollected', ({ value }) => events.push(...value))
-  await devtools.send('Tracing.start', { transferMode: 'ReportEvents', categories: 'cc,benchmark,disabled-by-default-devtools.timeline.frame,devtools.timeline.frame' })
-  await list.evaluate((e) => new Promise((done) => {
+  const results = { height }
+  // As a hand does it: reading along, and flinging through everything. Pixels a second.
+  for (const [kind, speed, distance] of [['reading', 2_400, 24_000], ['flinging', 20_000, height]]) {
+    await list.evaluate((e) => { e.scrollTop = 0 })
+    const events = []
+    const collect = ({ value }) => events.push(...value)
+    devtools.on('Tracing.dataCollected', collect)
+    await devtools.send('Tracing.start', { transferMode: 'ReportEvents', categories: 'cc,benchmark,disabled-by-default-devtools.timeline.frame,devtools.timeline.frame' })
+    const from = await list.evaluate((e) => e.scrollTop)
     const began = performance.now()
-    const step = (now) => {
-      e.scrollTop += 40
-      if (now - began < 10_000) requestAnimationFrame(step)
-      else done()
+    await devtools.send('Input.synthesizeScrollGesture', {
+      x: box.x + box.width / 2, y: box.y + box.height / 2, yDistance: -distance, speed, gestureSourceType: 'mouse', preventFling: true,
+    })
+    const seconds = rounded((performance.now() - began) / 1000)
+    const pixels = Math.round(await list.evaluate((e) => e.scrollTop) - from)
+    const complete = new Promise((done) => { devtools.once('Tracing.tracingComplete', done) })
+    await devtools.send('Tracing.end')
+    await complete
+    devtools.off('Tracing.dataCollected', collect)
+    const states = {}
+    for (const event of events) {
+      const state = event.name === 'PipelineReporter' && (event.args?.chrome_frame_reporter?.state ?? event.args?.frame_reporter?.state)
+      if (state) states[state] = (states[state] ?? 0) + 1
     }
-    requestAnimationFrame(step)
-  }))
-  const complete = new Promise((done) => { devtools.once('Tracing.tracingComplete', done) })
-  await devtools.send('Tracing.end')
-  await complete
-  const frames = {}
-  for (const event of events) {
-    const state = event.name === 'PipelineReporter' && (event.args?.chrome_frame_reporter?.state ?? event.args?.frame_reporter?.state)
-    if (state) frames[state] = (frames[state] ?? 0) + 1
+    const count = (name) => events.filter((event) => event.name === name).length
+    results[kind] = { pixels, seconds, drawn: count('DrawFrame'), dropped: count('DroppedFrame'), states }
   }
-  const drawn = events.filter((event) => event.name === 'DrawFrame').length
-  const dropped = events.filter((event) => event.name === 'DroppedFrame').length
   await page.context().close()
-  return { frames, drawn, dropped }
+  return results
 }
 
 try {
