@@ -1,117 +1,143 @@
-//! From resolved rows to frames: each body rendered once, each frame encoded once, one frame per channel and group.
+//! From resolved rows to frames: each body rendered once, frames written out by the sockets they are for, or once where several
+//! get the same. Rows that come together and are for the same recipients are handed on together.
 
 use std::sync::Arc;
-
-use bytes::Bytes;
-use smallvec::SmallVec;
 
 use super::measures;
 use super::record::{self, BodyError, ColumnSet, OldValues, Prepared};
 use super::resolve::{Group, Recipient, Resolved, Values};
 use super::row::sent_position;
-use crate::protocol::encode;
+use crate::protocol::{Bodies, Outgoing, Series};
 
 /// A rendered body: table, columns, old values, error row.
 type Body = (u32, ColumnSet, OldValues, bool, Option<Arc<[u8]>>);
 
-/// Sends one row to everybody it is for. Never waits.
-pub(super) fn deliver(row: &Resolved, max_bytes: usize) -> u64 {
-    let mut bodies: Vec<Body> = Vec::new();
-    let mut delivered = 0_u64;
-    for group in &row.groups {
-        let visible = visible(row, group);
-        let oid = group.view.table.oid;
-        let known = bodies.iter().find(|(table, columns, old, error, _)| {
-            *table == oid
-                && *error == group.error
-                && (group.error || (*columns == visible && *old == group.old_values))
-        });
-        let body = match known {
-            Some((.., body)) => body.clone(),
-            None => {
-                let body = render(row, group, &visible, max_bytes);
-                bodies.push((oid, visible, group.old_values, group.error, body.clone()));
-                body
-            }
-        };
-        let Some(body) = body else { continue };
-        let event = if group.legacy {
-            row.row.operation.as_str()
-        } else {
-            "postgres_changes"
-        };
-        // Recipients of one topic come together; what one got is kept for the next.
-        let mut payload = Payload::new(&body, group.legacy);
-        let mut last: Option<(&Recipient, Bytes)> = None;
-        for recipient in &group.recipients {
-            let subscriber = &recipient.subscriber;
-            if !subscriber.is_alive() {
-                continue;
-            }
-            let member = &subscriber.member;
-            let frame = match &last {
-                Some((same, frame)) if same.has_frame_of(recipient) => frame.clone(),
-                _ => {
-                    let payload = payload.of(&recipient.ids);
-                    let frame = encode::fan_out(member.version, &member.topic, event, payload);
-                    last = Some((recipient, frame.clone()));
-                    frame
-                }
-            };
-            delivered += u64::from(member.send(frame));
-        }
-    }
+/// Bodies that go to a socket in one piece: as many bytes as any outbox takes.
+const SERIES_BYTES: usize = 32 << 10;
+
+/// Sends rows to everybody they are for. Never waits.
+pub(super) fn deliver(rows: &[Resolved], max_bytes: usize) -> u64 {
+    let runs = rows.chunk_by(same_recipients);
+    let delivered = runs.map(|run| deliver_run(run, max_bytes)).sum();
     metrics::counter!(measures::DELIVERED).increment(delivered);
     delivered
 }
 
+/// Can each recipient get both rows at once, without anything of one row being overtaken by the other?
+fn same_recipients(one: &Resolved, other: &Resolved) -> bool {
+    let alike = |(one, other): (&Group, &Group)| {
+        Arc::ptr_eq(&one.recipients, &other.recipients)
+            && one.legacy == other.legacy
+            && (one.view.role == other.view.role)
+    };
+    // Bodies of two groups may go to one channel, but not where their roles differ.
+    let apart = |(number, group): (usize, &Group)| {
+        let before = one.groups.get(..number).unwrap_or_default();
+        before
+            .iter()
+            .all(|other| other.view.role != group.view.role)
+    };
+    one.groups.len() == other.groups.len()
+        && one.row.operation == other.row.operation
+        && one.groups.iter().zip(&other.groups).all(alike)
+        && one.groups.iter().enumerate().all(apart)
+}
+
+/// Rows whose groups have the same recipients, one by one.
+fn deliver_run(run: &[Resolved], max_bytes: usize) -> u64 {
+    let Some(first) = run.first() else { return 0 };
+    let mut rendered: Vec<Vec<Body>> = vec![Vec::new(); run.len()];
+    let mut delivered = 0;
+    for (place, group) in first.groups.iter().enumerate() {
+        let mut bodies: Vec<Arc<[u8]>> = Vec::new();
+        let mut bytes = 0;
+        for (row, known) in run.iter().zip(&mut rendered) {
+            let its = row.groups.get(place);
+            let Some(body) = its.and_then(|its| body(row, its, known, max_bytes)) else {
+                continue;
+            };
+            if bytes + body.len() > SERIES_BYTES && !bodies.is_empty() {
+                delivered += send(first, group, std::mem::take(&mut bodies).into());
+                bytes = 0;
+            }
+            bytes += body.len();
+            bodies.push(body);
+        }
+        if !bodies.is_empty() {
+            delivered += send(first, group, bodies.into());
+        }
+    }
+    delivered
+}
+
+/// The body for a group, rendered once for all that see the same of the row.
+fn body(
+    row: &Resolved,
+    group: &Group,
+    known: &mut Vec<Body>,
+    max_bytes: usize,
+) -> Option<Arc<[u8]>> {
+    let visible = visible(row, group);
+    let oid = group.view.table.oid;
+    let same = known.iter().find(|(table, columns, old, error, _)| {
+        *table == oid
+            && *error == group.error
+            && (group.error || (*columns == visible && *old == group.old_values))
+    });
+    match same {
+        Some((.., body)) => body.clone(),
+        None => {
+            let body = render(row, group, &visible, max_bytes);
+            known.push((oid, visible, group.old_values, group.error, body.clone()));
+            body
+        }
+    }
+}
+
+fn send(row: &Resolved, group: &Group, bodies: Bodies) -> u64 {
+    let event = if group.legacy {
+        row.row.operation.as_str()
+    } else {
+        "postgres_changes"
+    };
+    let mut delivered = 0;
+    // Recipients of one topic come together; what one got is kept for the next.
+    let mut last: Option<(&Recipient, Outgoing)> = None;
+    let mut following = group.recipients.iter();
+    while let Some(recipient) = following.next() {
+        let subscriber = &recipient.subscriber;
+        if !subscriber.is_alive() {
+            continue;
+        }
+        let member = &subscriber.member;
+        let frames = match &last {
+            Some((same, frames)) if same.has_frames_of(recipient) => frames.clone(),
+            _ => {
+                let ids = (!group.legacy).then_some(&recipient.ids[..]);
+                let series = Series::new(member.version, &member.topic, event, ids, bodies.clone());
+                let next = following.as_slice().first();
+                if next.is_some_and(|next| recipient.has_frames_of(next)) {
+                    let frames = series.finish();
+                    last = Some((recipient, frames.clone()));
+                    frames
+                } else {
+                    Outgoing::Series(series)
+                }
+            }
+        };
+        let count = u64::from(frames.count());
+        if member.send(frames) {
+            delivered += count;
+        }
+    }
+    delivered
+}
+
 impl Recipient {
-    /// Does the other get the same bytes for the same body?
-    fn has_frame_of(&self, other: &Self) -> bool {
+    /// Does the other get the same bytes for the same bodies?
+    fn has_frames_of(&self, other: &Self) -> bool {
         let (one, another) = (&self.subscriber.member, &other.subscriber.member);
         one.version == another.version && self.ids == other.ids && one.topic == another.topic
-    }
-}
-
-/// The body with the ids of a recipient, written once for all whose ids are the same.
-struct Payload<'a> {
-    body: &'a [u8],
-    legacy: bool,
-    ids: SmallVec<[u64; 1]>,
-    text: Vec<u8>,
-}
-
-impl<'a> Payload<'a> {
-    fn new(body: &'a [u8], legacy: bool) -> Self {
-        Self {
-            body,
-            legacy,
-            ids: SmallVec::new(),
-            text: Vec::new(),
-        }
-    }
-
-    fn of(&mut self, ids: &SmallVec<[u64; 1]>) -> &[u8] {
-        if self.legacy {
-            return self.body;
-        }
-        if self.text.is_empty() || self.ids != *ids {
-            self.ids.clone_from(ids);
-            let text = &mut self.text;
-            text.clear();
-            text.reserve(self.body.len() + 24 + 12 * ids.len());
-            text.extend_from_slice(b"{\"ids\":[");
-            for (number, id) in ids.iter().enumerate() {
-                if number > 0 {
-                    text.push(b',');
-                }
-                text.extend_from_slice(id.to_string().as_bytes());
-            }
-            text.extend_from_slice(b"],\"data\":");
-            text.extend_from_slice(self.body);
-            text.push(b'}');
-        }
-        &self.text
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) struct Recipient {
 }
 
 /// Recipients of the same body.
+#[derive(Clone)]
 pub(crate) struct Group {
     pub(crate) view: Arc<View>,
     pub(crate) select: Option<Arc<[String]>>,
@@ -40,7 +41,8 @@ pub(crate) struct Group {
     /// Only an error row may be sent (§2.14.2, §2.14.3).
     pub(crate) error: bool,
     pub(crate) old_values: OldValues,
-    pub(crate) recipients: Vec<Recipient>,
+    /// Shared by rows that are for the same.
+    pub(crate) recipients: Arc<Vec<Recipient>>,
 }
 
 /// A row with everything that is needed to send it.
@@ -77,14 +79,26 @@ impl Resolver {
     /// Resolves a batch, in order.
     pub(crate) async fn resolve(&self, mut batch: Vec<Matched>, views: &Views) -> Vec<Resolved> {
         self.ask_filters(&mut batch).await;
-        let mut resolved: Vec<Resolved> = batch
-            .into_iter()
-            .map(|matched| Resolved {
-                groups: groups(&matched, views),
+        let mut last: Option<(Operation, Vec<Hit>, Vec<Group>)> = None;
+        let mut resolved: Vec<Resolved> = Vec::with_capacity(batch.len());
+        for matched in batch {
+            let operation = matched.row.operation;
+            let groups = match &last {
+                Some((of, hits, groups)) if *of == operation && same_hits(hits, &matched.hits) => {
+                    groups.clone()
+                }
+                _ => {
+                    let (groups, whoever) = groups(&matched, views);
+                    last = whoever.then(|| (operation, matched.hits, groups.clone()));
+                    groups
+                }
+            };
+            resolved.push(Resolved {
                 row: matched.row,
+                groups,
                 values: HashMap::new(),
-            })
-            .collect();
+            });
+        }
         self.judge(&mut resolved).await;
         resolved.retain(|row| !row.groups.is_empty());
         complete::complete(&self.connections, &self.settings, &mut resolved).await;
@@ -166,14 +180,14 @@ impl Resolver {
                     // Who may read no column does not learn that there was a row.
                     let blind = !group.view.selectable.contains(&true);
                     if blind || !group.view.key_selectable && group.view.guarded {
-                        group.recipients.clear();
+                        group.recipients = Arc::default();
                         continue;
                     }
                 }
                 match &group.view.access {
                     Access::Open => continue,
                     Access::Closed(_) => {
-                        group.recipients.clear();
+                        group.recipients = Arc::default();
                         continue;
                     }
                     Access::Judged(_) => {}
@@ -188,7 +202,7 @@ impl Resolver {
                         new = change.new_image().map(Arc::new);
                     }
                     let Some(image) = &new else {
-                        group.recipients.clear();
+                        group.recipients = Arc::default();
                         continue;
                     };
                     asks.push(Ask {
@@ -207,7 +221,7 @@ impl Resolver {
                         old = change.old_image().map(Arc::new);
                     }
                     let Some(image) = &old else {
-                        group.recipients.clear();
+                        group.recipients = Arc::default();
                         continue;
                     };
                     asks.push(Ask {
@@ -247,7 +261,10 @@ impl Resolver {
                 let is = |list: Option<&Vec<bool>>, index: usize| {
                     list.is_none_or(|list| list.get(index).copied().unwrap_or(false))
                 };
-                let recipients = std::mem::take(&mut group.recipients);
+                if visible.is_none() && old.is_none() {
+                    continue;
+                }
+                let recipients = Arc::unwrap_or_clone(std::mem::take(&mut group.recipients));
                 let (mut full, mut key_only) = (Vec::new(), Vec::new());
                 for (index, recipient) in recipients.into_iter().enumerate() {
                     if !is(visible, index) {
@@ -259,7 +276,7 @@ impl Resolver {
                         key_only.push(recipient);
                     }
                 }
-                group.recipients = full;
+                group.recipients = Arc::new(full);
                 if !key_only.is_empty() {
                     reduced.push(Group {
                         view: group.view.clone(),
@@ -271,7 +288,7 @@ impl Resolver {
                             true => OldValues::SameKey,
                             false => OldValues::PrimaryKey,
                         },
-                        recipients: key_only,
+                        recipients: Arc::new(key_only),
                     });
                 }
             }
@@ -281,11 +298,23 @@ impl Resolver {
     }
 }
 
-/// Groups recipients by role and selection (§2.19), in that order; entries of one channel come together.
-fn groups(matched: &Matched, views: &Views) -> Vec<Group> {
+/// Do the same subscribers stand behind both, in the same way?
+fn same_hits(one: &[Hit], other: &[Hit]) -> bool {
+    let same = |(one, other): (&Hit, &Hit)| {
+        Arc::ptr_eq(&one.snapshot, &other.snapshot)
+            && one.table.oid == other.table.oid
+            && one.error == other.error
+    };
+    one.len() == other.len() && one.iter().zip(other).all(same)
+}
+
+/// Groups recipients by role and selection (§2.19), in that order; entries of one channel come together. And whether another
+/// row of the same hits and operation has the same groups, whatever it says.
+fn groups(matched: &Matched, views: &Views) -> (Vec<Group>, bool) {
     let operation = matched.row.operation;
-    let mut groups: Vec<Group> = Vec::new();
+    let mut groups: Vec<(Group, Vec<Recipient>)> = Vec::new();
     let mut image = None;
+    let mut whoever = true;
     for hit in &matched.hits {
         for role in hit.snapshot.roles() {
             let Some(view) = views.get(&(role.clone(), hit.table.oid)).cloned().flatten() else {
@@ -304,7 +333,10 @@ fn groups(matched: &Matched, views: &Views) -> Vec<Group> {
                 _ => None,
             };
             match readers {
-                Some(readers) => add(&mut groups, &view, error, operation, readers),
+                Some(readers) => {
+                    whoever = false;
+                    add(&mut groups, &view, error, operation, readers);
+                }
                 None => add(
                     &mut groups,
                     &view,
@@ -315,21 +347,27 @@ fn groups(matched: &Matched, views: &Views) -> Vec<Group> {
             }
         }
     }
-    if matched.hits.len() > 1 {
-        for group in &mut groups {
-            merge(&mut group.recipients);
+    let together = |(group, mut recipients): (Group, Vec<Recipient>)| {
+        if matched.hits.len() > 1 {
+            merge(&mut recipients);
         }
-    }
+        let recipients = Arc::new(recipients);
+        Group {
+            recipients,
+            ..group
+        }
+    };
+    let mut groups: Vec<Group> = groups.into_iter().map(together).collect();
     groups.sort_by(|a, b| {
         let key = |group: &Group| (group.view.role.clone(), group.select.clone());
         key(a).cmp(&key(b))
     });
-    groups
+    (groups, whoever)
 }
 
 /// Adds those who want the operation to the groups of their bodies.
 fn add<'a>(
-    groups: &mut Vec<Group>,
+    groups: &mut Vec<(Group, Vec<Recipient>)>,
     view: &Arc<View>,
     error: bool,
     operation: Operation,
@@ -340,7 +378,7 @@ fn add<'a>(
             if !wants(binding.wanted, operation) {
                 continue;
             }
-            let position = groups.iter().position(|group| {
+            let position = groups.iter().position(|(group, _)| {
                 Arc::ptr_eq(&group.view, view)
                     && group.legacy == binding.legacy
                     && group.select == binding.select
@@ -348,23 +386,26 @@ fn add<'a>(
             let group = match position {
                 Some(position) => groups.get_mut(position),
                 None => {
-                    groups.push(Group {
+                    let group = Group {
                         view: view.clone(),
                         select: binding.select.clone(),
                         legacy: binding.legacy,
                         error,
                         old_values: OldValues::Identity,
-                        recipients: Vec::new(),
-                    });
+                        recipients: Arc::default(),
+                    };
+                    groups.push((group, Vec::new()));
                     groups.last_mut()
                 }
             };
-            let Some(group) = group else { continue };
-            match group.recipients.last_mut() {
+            let Some((_, recipients)) = group else {
+                continue;
+            };
+            match recipients.last_mut() {
                 Some(last) if last.subscriber.id == concerned.subscriber.id => {
                     last.ids.push(binding.id);
                 }
-                _ => group.recipients.push(Recipient {
+                _ => recipients.push(Recipient {
                     subscriber: concerned.subscriber.clone(),
                     ids: SmallVec::from_elem(binding.id, 1),
                 }),

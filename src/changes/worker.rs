@@ -31,6 +31,8 @@ use crate::replication::{Change, DDL_PREFIX, Event, Feed, GapReason, Row};
 const BATCH_ROWS: usize = 512;
 /// Bytes of a batch.
 const BATCH_BYTES: usize = 1 << 20;
+/// Rows that are delivered without letting others have their turn.
+const TOGETHER: usize = 32;
 /// Batches that are being resolved at a time.
 const AHEAD: usize = 2;
 /// Least time between the beginnings of two batches. Each costs a few questions to the database whatever its size; at
@@ -441,11 +443,11 @@ impl Worker {
         let Some(first) = self.under_way.pop_front() else {
             return;
         };
-        for (number, row) in resolved.iter().enumerate() {
+        for rows in resolved.chunks(TOGETHER) {
             let max_bytes = self.state.resolver.settings.max_record_bytes;
             self.listener
-                .delivered(super::delivery::deliver(row, max_bytes));
-            if number % 32 == 31 {
+                .delivered(super::delivery::deliver(rows, max_bytes));
+            if rows.len() == TOGETHER {
                 // Sockets are written by other tasks, which want to begin.
                 tokio::task::yield_now().await;
             }

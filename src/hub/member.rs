@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{Attention, Closing, Kind, Outbox};
 use crate::postgres::Snapshot;
-use crate::protocol::{Version, encode};
+use crate::protocol::{Outgoing, Version, encode};
 
 /// Bits of [`Member::flags`].
 const BROADCAST: u8 = 1;
@@ -296,10 +296,10 @@ impl Member {
         self.topic.strip_prefix("realtime:").unwrap_or(&self.topic)
     }
 
-    /// Queues a finished frame; `false` when the socket is closing or the channel has ended. Never blocks.
-    pub fn send(&self, frame: Bytes) -> bool {
+    /// Queues frames; `false` when the socket is closing or the channel has ended. Never blocks.
+    pub fn send(&self, frames: impl Into<Outgoing>) -> bool {
         let lives = || self.flags.load(Ordering::Acquire) & ENDED == 0;
-        self.outbox.push_while(frame, lives)
+        self.outbox.push_while(frames.into(), lives)
     }
 
     /// From here on nothing is sent to this channel any more, whoever is about to.

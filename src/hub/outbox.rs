@@ -7,8 +7,9 @@
 use std::mem;
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
 use parking_lot::Mutex;
+
+use crate::protocol::Outgoing;
 
 /// How much one outbox may hold.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +52,13 @@ impl Attention {
     }
 }
 
+impl State {
+    fn forget(&mut self) {
+        self.waiting = Vec::new();
+        (self.bytes, self.frames) = (0, 0);
+    }
+}
+
 /// See the module.
 pub struct Outbox {
     limits: Limits,
@@ -59,7 +67,8 @@ pub struct Outbox {
 
 #[derive(Default)]
 struct State {
-    frames: Vec<Bytes>,
+    waiting: Vec<Outgoing>,
+    frames: usize,
     bytes: usize,
     closing: Option<Closing>,
     writer: Option<Waker>,
@@ -82,30 +91,31 @@ impl Outbox {
         self.limits.bytes
     }
 
-    /// Queues a frame. `false` when the socket is closing or just overflowed; never blocks.
-    pub fn push(&self, frame: Bytes) -> bool {
-        self.push_while(frame, || true)
+    /// Queues frames. `false` when the socket is closing or just overflowed; never blocks.
+    pub fn push(&self, frames: impl Into<Outgoing>) -> bool {
+        self.push_while(frames.into(), || true)
     }
 
-    /// The same if `wanted` still says so once it is this frame's turn.
-    pub(super) fn push_while(&self, frame: Bytes, wanted: impl FnOnce() -> bool) -> bool {
+    /// The same if `wanted` still says so once it is their turn.
+    pub(super) fn push_while(&self, frames: Outgoing, wanted: impl FnOnce() -> bool) -> bool {
+        let (bytes, count) = (frames.size(), frames.count() as usize);
         let mut state = self.state.lock();
         if state.closing.is_some() || !wanted() {
             return false;
         }
-        // A single frame larger than the limit still goes out when the queue is empty.
-        let full = !state.frames.is_empty()
-            && (state.bytes + frame.len() > self.limits.bytes
-                || state.frames.len() >= self.limits.frames);
+        // What is larger than the limit by itself still goes out when the queue is empty.
+        let full = !state.waiting.is_empty()
+            && (state.bytes + bytes > self.limits.bytes
+                || state.frames + count > self.limits.frames);
         if full {
             metrics::counter!(crate::metrics_names::SLOW_CONSUMERS).increment(1);
-            state.frames = Vec::new();
-            state.bytes = 0;
+            state.forget();
             return !Self::begin_closing(state, Closing::Overflow);
         }
-        state.bytes += frame.len();
-        state.frames.push(frame);
-        let writer = if state.frames.len() == 1 {
+        state.bytes += bytes;
+        state.frames += count;
+        state.waiting.push(frames);
+        let writer = if state.waiting.len() == 1 {
             state.writer.take()
         } else {
             None
@@ -132,8 +142,7 @@ impl Outbox {
     fn begin_closing(mut state: parking_lot::MutexGuard<'_, State>, closing: Closing) -> bool {
         if closing == Closing::Gone {
             // Nobody will take these any more.
-            state.frames = Vec::new();
-            state.bytes = 0;
+            state.forget();
         }
         if state.closing.is_none() || closing == Closing::Gone {
             state.closing = Some(closing);
@@ -184,15 +193,15 @@ impl Outbox {
         self.state.lock().bytes
     }
 
-    /// Swaps what is queued into `frames` (which must be empty). Ready with `None` while the socket lives, and with
+    /// Swaps what is queued into `waiting` (which must be empty). Ready with `None` while the socket lives, and with
     /// the reason once it is closing; pending while there is nothing to do. For the one writer of the socket.
     pub fn poll_take(
         &self,
         context: &mut Context<'_>,
-        frames: &mut Vec<Bytes>,
+        waiting: &mut Vec<Outgoing>,
     ) -> Poll<Option<Closing>> {
         let mut state = self.state.lock();
-        if state.frames.is_empty() && state.closing.is_none() {
+        if state.waiting.is_empty() && state.closing.is_none() {
             let waker = context.waker();
             if !state
                 .writer
@@ -203,8 +212,8 @@ impl Outbox {
             }
             return Poll::Pending;
         }
-        mem::swap(&mut state.frames, frames);
-        state.bytes = 0;
+        mem::swap(&mut state.waiting, waiting);
+        (state.bytes, state.frames) = (0, 0);
         Poll::Ready(state.closing)
     }
 
@@ -226,6 +235,7 @@ impl Outbox {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
@@ -244,11 +254,12 @@ mod tests {
     };
 
     fn take(outbox: &Outbox, waker: &Waker) -> Poll<(Vec<Bytes>, Option<Closing>)> {
-        let mut frames = Vec::new();
+        let mut waiting = Vec::new();
         let mut context = Context::from_waker(waker);
-        outbox
-            .poll_take(&mut context, &mut frames)
-            .map(|closing| (frames, closing))
+        outbox.poll_take(&mut context, &mut waiting).map(|closing| {
+            let frames = waiting.into_iter().map(Outgoing::into_bytes).collect();
+            (frames, closing)
+        })
     }
 
     #[test]

@@ -7,12 +7,14 @@
 pub mod encode;
 pub mod join;
 pub mod message;
+mod series;
 pub mod size;
 mod v1;
 mod v2;
 pub mod websocket;
 
 pub use message::{Decoded, Encoding, Malformed, Payload};
+pub use series::{Bodies, Outgoing, Series};
 
 /// The serializer a socket chose with its `vsn` parameter (protocol.md §1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

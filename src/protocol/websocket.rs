@@ -46,29 +46,46 @@ impl Builder {
     /// The finished frame.
     pub fn finish(mut self) -> Bytes {
         let length = self.buffer.len().saturating_sub(MAX_HEADER);
-        let mut header = [0u8; MAX_HEADER];
-        let first = 0x80 | self.opcode;
-        let used = match (u8::try_from(length), u16::try_from(length)) {
-            (Ok(short), _) if short < 126 => {
-                header[8..].copy_from_slice(&[first, short]);
-                2
-            }
-            (_, Ok(medium)) => {
-                header[6..8].copy_from_slice(&[first, 126]);
-                header[8..].copy_from_slice(&medium.to_be_bytes());
-                4
-            }
-            _ => {
-                header[..2].copy_from_slice(&[first, 127]);
-                header[2..].copy_from_slice(&(length as u64).to_be_bytes());
-                MAX_HEADER
-            }
-        };
+        let (header, used) = header(self.opcode, length);
         if let Some(front) = self.buffer.get_mut(..MAX_HEADER) {
             front.copy_from_slice(&header);
         }
         Bytes::from(self.buffer).slice(MAX_HEADER - used..)
     }
+}
+
+/// The header of a frame, at the end of the array, and how much of the array it is.
+fn header(opcode: u8, length: usize) -> ([u8; MAX_HEADER], usize) {
+    let mut header = [0u8; MAX_HEADER];
+    let first = 0x80 | opcode;
+    let used = match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(short), _) if short < 126 => {
+            header[8..].copy_from_slice(&[first, short]);
+            2
+        }
+        (_, Ok(medium)) => {
+            header[6..8].copy_from_slice(&[first, 126]);
+            header[8..].copy_from_slice(&medium.to_be_bytes());
+            4
+        }
+        _ => {
+            header[..2].copy_from_slice(&[first, 127]);
+            header[2..].copy_from_slice(&(length as u64).to_be_bytes());
+            MAX_HEADER
+        }
+    };
+    (header, used)
+}
+
+/// Appends the header of a text frame with so many bytes of payload.
+pub(super) fn text_header(length: usize, out: &mut Vec<u8>) {
+    let (header, used) = header(0x1, length);
+    out.extend_from_slice(header.get(MAX_HEADER - used..).unwrap_or_default());
+}
+
+/// Bytes of a frame with so many bytes of payload.
+pub(super) fn frame_size(length: usize) -> usize {
+    header(0, length).1 + length
 }
 
 /// A close frame with a code and no reason (protocol.md §1.7).

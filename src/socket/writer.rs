@@ -3,12 +3,13 @@
 //! Everything that is queued is written with as few system calls as the kernel allows; then the task sleeps until
 //! the outbox goes from empty to not empty.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -17,7 +18,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 
 use super::mailbox::{Mailbox, Notice};
 use crate::hub::{Closing, Outbox};
-use crate::protocol::websocket;
+use crate::protocol::{Outgoing, websocket};
 
 /// Close code for a client that did not read what it was sent.
 const TRY_AGAIN_LATER: u16 = 1013;
@@ -25,6 +26,8 @@ const TRY_AGAIN_LATER: u16 = 1013;
 const LAST_WRITE: Duration = Duration::from_secs(2);
 /// Frames handed to one system call; more gain nothing.
 const BATCH: usize = 64;
+/// Bytes of series written out for one system call, if one alone is not longer.
+const PAGE_BYTES: usize = 64 << 10;
 /// Capacity that is kept between wake-ups.
 const KEEP_FRAMES: usize = 16;
 
@@ -62,7 +65,7 @@ async fn drain(
     outbox: &Outbox,
     bytes: &AtomicU64,
 ) -> io::Result<Closing> {
-    let mut frames: Vec<Bytes> = Vec::new();
+    let mut frames: Vec<Outgoing> = Vec::new();
     loop {
         let closing = poll_fn(|context| outbox.poll_take(context, &mut frames)).await;
         match closing {
@@ -90,7 +93,7 @@ async fn drain(
 async fn write_all(
     socket: &mut OwnedWriteHalf,
     outbox: &Outbox,
-    frames: &mut [Bytes],
+    frames: &mut [Outgoing],
     bytes: &AtomicU64,
 ) -> io::Result<Option<Closing>> {
     let mut rest = frames;
@@ -104,10 +107,10 @@ async fn write_all(
         })
         .await?;
         match written {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(Written { bytes: 0, .. }) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => {
-                bytes.fetch_add(written as u64, Ordering::Relaxed);
-                rest = advance(rest, written);
+                bytes.fetch_add(written.bytes as u64, Ordering::Relaxed);
+                rest = rest.get_mut(written.done..).unwrap_or_default();
             }
             Err(closing) => return Ok(Some(closing)),
         }
@@ -115,32 +118,179 @@ async fn write_all(
     Ok(None)
 }
 
+struct Written {
+    bytes: usize,
+    /// How many of the entries need nothing more.
+    done: usize,
+}
+
+/// Writes what it can of the first entries; of one that was written in part, what is left stands in its place.
 fn poll_write(
     socket: Pin<&mut OwnedWriteHalf>,
     context: &mut Context<'_>,
-    frames: &[Bytes],
-) -> Poll<io::Result<usize>> {
-    if let [frame] = frames {
-        return socket.poll_write(context, frame);
-    }
-    let mut slices = [IoSlice::new(&[]); BATCH];
-    let count = frames.len().min(BATCH);
-    for (slice, frame) in slices.iter_mut().zip(frames) {
-        *slice = IoSlice::new(frame);
-    }
-    socket.poll_write_vectored(context, slices.get(..count).unwrap_or_default())
-}
-
-/// What is left of the frames after `written` bytes.
-fn advance(frames: &mut [Bytes], mut written: usize) -> &mut [Bytes] {
-    let mut done = 0;
-    for frame in frames.iter_mut() {
-        if written < frame.len() {
-            frame.advance(written);
+    rest: &mut [Outgoing],
+) -> Poll<io::Result<Written>> {
+    let written = match rest {
+        [Outgoing::Series(_), ..] => return poll_write_out(socket, context, rest),
+        [Outgoing::Frames(bytes, _)] => ready!(socket.poll_write(context, bytes))?,
+        _ => {
+            let mut slices = [IoSlice::new(&[]); BATCH];
+            let mut count = 0;
+            for (slice, entry) in slices.iter_mut().zip(&*rest) {
+                let Outgoing::Frames(bytes, _) = entry else {
+                    break;
+                };
+                *slice = IoSlice::new(bytes);
+                count += 1;
+            }
+            let slices = slices.get(..count).unwrap_or_default();
+            ready!(socket.poll_write_vectored(context, slices))?
+        }
+    };
+    let (mut done, mut left) = (0, written);
+    for entry in rest {
+        let Outgoing::Frames(bytes, _) = entry else {
+            break;
+        };
+        if left < bytes.len() {
+            bytes.advance(left);
             break;
         }
-        written -= frame.len();
+        left -= bytes.len();
         done += 1;
     }
-    frames.get_mut(done..).unwrap_or_default()
+    Poll::Ready(Ok(Written {
+        bytes: written,
+        done,
+    }))
+}
+
+thread_local! {
+    /// Where series are written out: one for a thread and not one for a socket, for what is in it is written at once.
+    static PAGE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The same for series: writes some out, and hands them to the kernel in one piece.
+fn poll_write_out(
+    socket: Pin<&mut OwnedWriteHalf>,
+    context: &mut Context<'_>,
+    rest: &mut [Outgoing],
+) -> Poll<io::Result<Written>> {
+    PAGE.with_borrow_mut(|page| {
+        page.clear();
+        for entry in &*rest {
+            let Outgoing::Series(series) = entry else {
+                break;
+            };
+            if !page.is_empty() && page.len() + entry.size() > PAGE_BYTES {
+                break;
+            }
+            series.write(page);
+        }
+        let result = socket.poll_write(context, page);
+        let written = match &result {
+            Poll::Ready(Ok(written)) => *written,
+            _ => 0,
+        };
+        let (mut done, mut at) = (0, 0);
+        for entry in rest {
+            let end = at + entry.size();
+            if end > written {
+                // The client reads slowly: what is left of this one is kept as it is.
+                if let Some(left) = page.get(written..end).filter(|_| at < written) {
+                    *entry = Outgoing::Frames(Bytes::copy_from_slice(left), entry.count());
+                }
+                break;
+            }
+            at = end;
+            done += 1;
+        }
+        if page.capacity() > 2 * PAGE_BYTES {
+            *page = Vec::new();
+        }
+        result.map_ok(|bytes| Written { bytes, done })
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+    use crate::hub::Limits;
+    use crate::protocol::{Series, Version};
+
+    /// Whatever a socket takes at a time, what arrives is what was queued, in its order.
+    #[tokio::test]
+    async fn frames_and_series_arrive_whole_at_a_client_that_reads_in_small_pieces() {
+        let outbox = Arc::new(Outbox::new(Limits {
+            bytes: 1 << 30,
+            frames: 1 << 20,
+        }));
+        let mut expected = Vec::new();
+        for number in 0..400_usize {
+            let outgoing = if number % 7 == 0 {
+                let text = format!("frame {number} {}", "y".repeat(number * 11));
+                let mut frame = websocket::Builder::text(text.len());
+                frame.extend(text.as_bytes());
+                Outgoing::from(frame.finish())
+            } else {
+                // Some alone are longer than what is written out at a time.
+                let length = if number % 50 == 1 { 40_000 } else { number };
+                let bodies: Vec<Arc<[u8]>> = (0..1 + number % 5)
+                    .map(|at| vec![b'a' + at as u8; length + at].into())
+                    .collect();
+                let topic = format!("realtime:{number}");
+                Outgoing::Series(Series::new(
+                    Version::V2,
+                    &topic,
+                    "postgres_changes",
+                    Some(&[7, 8]),
+                    bodies.into(),
+                ))
+            };
+            expected.extend_from_slice(&outgoing.clone().into_bytes());
+            assert!(outbox.push(outgoing));
+        }
+        outbox.close(Closing::Code(1000));
+        expected.extend_from_slice(&websocket::close_frame(1000));
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpSocket::new_v4().unwrap();
+        client.set_recv_buffer_size(4096).unwrap();
+        let mut client = client
+            .connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (server, _) = listener.accept().await.unwrap();
+        socket2::SockRef::from(&server)
+            .set_send_buffer_size(4096)
+            .unwrap();
+        let (_reading, writing) = server.into_split();
+        let written = Arc::new(AtomicU64::new(0));
+        let writer = tokio::spawn(run(writing, outbox, Arc::default(), written.clone()));
+        let mut received = Vec::new();
+        let mut piece = [0; 3000];
+        loop {
+            let count = client.read(&mut piece).await.unwrap();
+            if count == 0 {
+                break;
+            }
+            received.extend_from_slice(piece.get(..count).unwrap());
+        }
+        assert!(
+            received == expected,
+            "{} of {} bytes",
+            received.len(),
+            expected.len()
+        );
+        writer.await.unwrap();
+        let farewell = websocket::close_frame(1000).len() as u64;
+        assert_eq!(
+            written.load(Ordering::Relaxed) + farewell,
+            expected.len() as u64
+        );
+    }
 }

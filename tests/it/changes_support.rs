@@ -199,21 +199,20 @@ impl Channel {
 
     async fn next_frame(&mut self) -> Value {
         while self.waiting.is_empty() {
-            let mut frames: Vec<Bytes> = Vec::new();
+            let mut frames = Vec::new();
             let closing = poll_fn(|context| self.outbox.poll_take(context, &mut frames)).await;
             assert!(
                 closing.is_none() || !frames.is_empty(),
                 "closed: {closing:?}"
             );
-            self.waiting.extend(frames);
+            for frames in frames {
+                let mut frames = frames.into_bytes();
+                while !frames.is_empty() {
+                    self.waiting.push_back(text_of(&mut frames));
+                }
+            }
         }
-        let frame = self.waiting.pop_front().unwrap();
-        let header = match frame[1] & 0x7f {
-            126 => 4,
-            127 => 10,
-            _ => 2,
-        };
-        serde_json::from_slice(&frame[header..]).unwrap()
+        serde_json::from_slice(&self.waiting.pop_front().unwrap()).unwrap()
     }
 
     /// `data` of the next change; anything else is a failure.
@@ -237,4 +236,17 @@ impl Channel {
             changes.push(data);
         }
     }
+}
+
+/// Takes the payload of the first frame.
+fn text_of(frames: &mut Bytes) -> Bytes {
+    let (header, length) = match frames[1] & 0x7f {
+        126 => (4, u16::from_be_bytes([frames[2], frames[3]]).into()),
+        127 => (
+            10,
+            u64::from_be_bytes(frames[2..10].try_into().unwrap()) as usize,
+        ),
+        short => (2, short.into()),
+    };
+    frames.split_to(header + length).slice(header..)
 }

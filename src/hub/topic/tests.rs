@@ -1,7 +1,7 @@
 use super::*;
 use crate::hub::{Differences, Limits, Outbox, Seen};
 use crate::postgres::Snapshot;
-use crate::protocol::Version;
+use crate::protocol::{Outgoing, Version};
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -52,7 +52,7 @@ fn queued(member: &Member) -> Vec<Bytes> {
     let mut frames = Vec::new();
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let _ = member.outbox.poll_take(&mut context, &mut frames);
-    frames
+    frames.into_iter().map(Outgoing::into_bytes).collect()
 }
 
 #[test]

@@ -35,6 +35,15 @@ describe('two people', () => {
 
   test('C-601: a message sent in one browser appears in the other within a second', async (t) => {
     const { one, other } = await pair(t)
+    // C-505: how many bubbles there are of it, in each frame.
+    await one.evaluate(() => {
+      window.counts = []
+      const look = () => {
+        window.counts.push([...document.querySelectorAll('[data-testid=bubble]')].filter((bubble) => bubble.textContent === 'Does it arrive?').length)
+        requestAnimationFrame(look)
+      }
+      look()
+    })
     await composer(one).fill('Does it arrive?')
     const began = Date.now()
     await composer(one).press('Enter')
@@ -42,6 +51,9 @@ describe('two people', () => {
     t.diagnostic(`painted after ${Date.now() - began} ms`)
     await other.locator('.dt-conversation').filter({ hasText: 'Does it arrive?' }).waitFor()
     assert.deepEqual(await texts(one), ['Does it arrive?'])
+    await one.locator('.dt-receipt').filter({ hasText: /Sent|Delivered|Seen/ }).first().waitFor()
+    const counts = await one.evaluate(() => window.counts)
+    assert.deepEqual(new Set(counts.slice(counts.findIndex((count) => count > 0))), new Set([1]))
     await one.fine()
     await other.fine()
   })
