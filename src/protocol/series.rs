@@ -27,7 +27,7 @@ pub enum Outgoing {
 pub struct Series {
     version: Version,
     /// What stands in a message before the body; shared by its frames.
-    head: Bytes,
+    head: Box<[u8]>,
     /// Whether the body is within an object with `ids`.
     wrapped: bool,
     bodies: Bodies,

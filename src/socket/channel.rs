@@ -42,7 +42,7 @@ pub(super) enum Next {
     /// A new token of a private channel: ask for its rights, then it takes effect.
     AskForToken {
         /// The token.
-        token: Box<str>,
+        token: Arc<str>,
         /// What it says.
         claims: Arc<Claims>,
     },
@@ -56,7 +56,7 @@ pub(super) struct Channel {
     join_ref: Box<str>,
     self_broadcast: bool,
     ack: bool,
-    pub(super) token: Box<str>,
+    pub(super) token: Arc<str>,
     pub(super) claims: Arc<Claims>,
     recheck_at: Instant,
     /// Whether broadcasts may be read; always on a public channel.
@@ -89,7 +89,7 @@ pub(super) struct Settled {
     pub(super) self_broadcast: bool,
     pub(super) ack: bool,
     pub(super) presence_key: Arc<str>,
-    pub(super) token: Box<str>,
+    pub(super) token: Arc<str>,
     pub(super) claims: Arc<Claims>,
     pub(super) bindings: Arc<[Binding]>,
     /// Rights to read, for a private channel.
@@ -367,7 +367,7 @@ impl Channel {
     }
 
     /// Lets a token that was accepted take effect.
-    pub(super) fn take_token(&mut self, token: Box<str>, claims: Arc<Claims>) {
+    pub(super) fn take_token(&mut self, token: Arc<str>, claims: Arc<Claims>) {
         self.token = token;
         self.recheck_at = next_recheck(&claims);
         self.tracker.sub = claims.sub.clone();

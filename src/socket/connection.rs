@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::channel::{Channel, Next};
 use super::mailbox::{Mailbox, Notice};
+use super::reader::poll_read;
 use super::rights::Why;
 use super::writer;
 use crate::auth::Keys;
@@ -28,8 +29,6 @@ use crate::protocol::websocket::{self, Decoder, Incoming};
 use crate::protocol::{self, Decoded, Version};
 use crate::tenant::{SERVICE_RESTART, Tenant};
 
-/// First read of a wake-up; larger frames grow the buffer to their size.
-const READ_BUFFER: usize = 4096;
 /// How long a closed socket may take to close its side.
 const LINGER: Duration = Duration::from_secs(2);
 /// Bytes of frames that wait behind joins in progress; beyond it the socket is not read.
@@ -42,7 +41,7 @@ const SWEPT: u16 = 1001;
 /// What the handshake said about the other side.
 pub(super) struct Peer {
     /// The token accepted at connect; joins without one use it.
-    pub(super) token: String,
+    pub(super) token: Arc<str>,
     /// JSON object of the `x-` headers, for policies.
     pub(super) headers: Arc<str>,
     /// The keys of the tenant when the socket connected; a change of them ends the socket (protocol.md §9.5).
@@ -143,8 +142,8 @@ enum End {
 }
 
 impl Connection {
-    async fn serve(&mut self, reader: OwnedReadHalf, received: Bytes) {
-        match self.work(&reader, received).await {
+    async fn serve(&mut self, mut reader: OwnedReadHalf, received: Bytes) {
+        match self.work(&mut reader, received).await {
             End::Gone | End::WriterEnded => self.outbox.close(Closing::Gone),
             End::Close(code) => {
                 self.end_channels();
@@ -177,7 +176,7 @@ impl Connection {
         }
     }
 
-    async fn work(&mut self, reader: &OwnedReadHalf, received: Bytes) -> End {
+    async fn work(&mut self, reader: &mut OwnedReadHalf, received: Bytes) -> End {
         let mut decoder = Decoder::new(self.tenant.settings().limits.frame_bytes);
         let mut buffer = BytesMut::from(received);
         if let Err(end) = self.take_frames(&mut decoder, &mut buffer) {
@@ -193,13 +192,13 @@ impl Connection {
             }
             let paused = self.waiting_bytes > MAX_WAITING || self.failing_joins > MAX_FAILING;
             tokio::select! {
-                ready = reader.readable(), if !paused => {
-                    if ready.is_err() {
-                        return End::Gone;
-                    }
-                    match self.read(reader, &mut decoder, &mut buffer) {
-                        Ok(()) => {}
-                        Err(end) => return end,
+                read = poll_fn(|context| poll_read(reader, context, &mut buffer)), if !paused => {
+                    let length = match read {
+                        Ok(length) if length > 0 => length,
+                        _ => return End::Gone,
+                    };
+                    if let Err(end) = self.received(length, &mut decoder, &mut buffer) {
+                        return end;
                     }
                 }
                 notices = poll_fn(|context| self.mailbox.poll_take(context)) => {
@@ -227,22 +226,14 @@ impl Connection {
         }
     }
 
-    fn read(
+    fn received(
         &mut self,
-        reader: &OwnedReadHalf,
+        length: usize,
         decoder: &mut Decoder,
         buffer: &mut BytesMut,
     ) -> Result<(), End> {
-        buffer.reserve(READ_BUFFER);
-        match reader.try_read_buf(buffer) {
-            Ok(0) => return Err(End::Gone),
-            Ok(length) => {
-                let input = &self.tenant.meters.input_bytes;
-                input.fetch_add(length as u64, Ordering::Relaxed);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            Err(_) => return Err(End::Gone),
-        }
+        let input = &self.tenant.meters.input_bytes;
+        input.fetch_add(length as u64, Ordering::Relaxed);
         self.last_heard = Instant::now();
         self.take_frames(decoder, buffer)?;
         if buffer.is_empty() {

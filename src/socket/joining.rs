@@ -48,7 +48,7 @@ pub(super) struct Request {
 
 struct Accepted {
     join: Join,
-    token: Box<str>,
+    token: Arc<str>,
     claims: Arc<Claims>,
     /// Presence was asked for, here or by the tenant (P-201).
     presence_enabled: bool,
@@ -220,7 +220,7 @@ impl Connection {
         }
         let token = match &join.token {
             TokenChoice::Given(token) => token.as_str(),
-            TokenChoice::Connection => self.peer.token.as_str(),
+            TokenChoice::Connection => &self.peer.token,
         };
         let claims = self
             .peer
@@ -230,7 +230,7 @@ impl Connection {
         if join.replay.is_some() && !join.private {
             return Err("UnableToReplayMessages: Replay is not allowed for public channels".into());
         }
-        let token = token.into();
+        let token = self.kept(token);
         let push_ref = reply_ref(&message.join_ref, &message.reference);
         let member = Arc::new(Member::new(
             Arc::clone(topic),
@@ -250,6 +250,17 @@ impl Connection {
             member,
             key,
         })
+    }
+
+    /// The token, once for a socket where it is the one that it connected with, or that another channel of it has.
+    fn kept(&self, token: &str) -> Arc<str> {
+        let others = self.channels.values().find_map(|slot| match slot {
+            Slot::Joined(channel) => Some(&channel.token),
+            Slot::Joining(_) => None,
+        });
+        let known = [Some(&self.peer.token), others].into_iter().flatten();
+        let mut same = known.filter(|known| ***known == *token);
+        same.next().map_or_else(|| token.into(), Arc::clone)
     }
 
     /// Handles what other tasks found out.

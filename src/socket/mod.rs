@@ -10,6 +10,7 @@ mod connection;
 mod joining;
 mod mailbox;
 mod presence;
+mod reader;
 mod rights;
 mod settle;
 mod subscribing;

@@ -29,7 +29,7 @@ pub(super) struct Pending {
     /// [`crate::hub::Hub::suspensions`] when it was asked.
     suspension: u64,
     /// The token that takes effect with the answer.
-    token: Option<(Box<str>, Arc<Claims>)>,
+    token: Option<(Arc<str>, Arc<Claims>)>,
 }
 
 /// Why rights are asked for again.
@@ -99,7 +99,7 @@ impl Connection {
     }
 
     /// A new token of a private channel takes effect once its rights are known.
-    pub(super) fn ask_for_token(&mut self, topic: &str, token: Box<str>, claims: Arc<Claims>) {
+    pub(super) fn ask_for_token(&mut self, topic: &str, token: Arc<str>, claims: Arc<Claims>) {
         let (ticket, suspension) = (self.ticket(), self.tenant.hub.suspensions());
         let Some((name, Slot::Joined(channel))) = self.channels.get_key_value(topic) else {
             return;
@@ -261,7 +261,7 @@ impl Connection {
     fn token_answered(
         &mut self,
         topic: &str,
-        token: Box<str>,
+        token: Arc<str>,
         claims: Arc<Claims>,
         read: Option<Result<Rights, Failure>>,
     ) {

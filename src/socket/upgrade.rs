@@ -169,7 +169,7 @@ async fn check(
     }
     handshake(&request.headers)?;
     let peer = Peer {
-        token,
+        token: token.into(),
         headers: forwarded_headers(&request.headers),
         keys: Arc::clone(&settings.keys),
     };
