@@ -23,7 +23,7 @@ pub(crate) enum Cell<'a> {
 
 /// See the module.
 #[derive(Debug, Clone)]
-pub(crate) struct Image {
+pub struct Image {
     /// The shape of `tuple`.
     pub(crate) relation: Arc<Relation>,
     /// The values that were sent.
@@ -42,12 +42,7 @@ pub(crate) struct Image {
 
 impl Image {
     /// The row a transaction left behind.
-    pub(crate) fn new(
-        relation: Arc<Relation>,
-        tuple: Tuple,
-        old: Option<&Tuple>,
-        xid: u32,
-    ) -> Self {
+    pub fn new(relation: Arc<Relation>, tuple: Tuple, old: Option<&Tuple>, xid: u32) -> Self {
         Self {
             relation,
             tuple,
