@@ -216,6 +216,7 @@ async fn readers_that_hang_cost_bounded_memory_and_nobody_elses_messages() {
     // Only Linux tells of the most that a process ever held.
     if let (Some(at_rest), Some(peak)) = (at_rest, server.peak_resident()) {
         let grown = peak.saturating_sub(at_rest);
+        println!("{STALLED} stalled readers: {grown} bytes more than {at_rest} at rest");
         assert!(
             grown <= ALLOWED as u64,
             "{grown} bytes more than at rest ({at_rest}); {ALLOWED} are allowed"
