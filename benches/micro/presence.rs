@@ -32,7 +32,7 @@ pub fn all(criterion: &mut Criterion) {
     let key: Arc<str> = "newcomer".into();
     let mut group = criterion.benchmark_group("presence");
 
-    // Together, so that the state is afterwards what it was.
+    // Together, so that the state is afterwards what it was; two elements, a join and a leave.
     let come_and_go = |state: &mut State| {
         let joined = track(state, PRESENT, &key);
         let left = state.untrack(PRESENT, &key).unwrap().json();

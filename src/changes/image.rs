@@ -21,7 +21,7 @@ pub(crate) enum Cell<'a> {
     Text(&'a str),
 }
 
-/// See the module.
+/// One image of a row: as it became, or as it was.
 #[derive(Debug, Clone)]
 pub struct Image {
     /// The shape of `tuple`.

@@ -189,7 +189,7 @@ pub struct Hit {
 /// Rights by role and presented table.
 pub type Views = HashMap<(Arc<str>, u32), Option<Arc<View>>>;
 
-/// See the module.
+/// Subscriptions by the rows they want.
 #[derive(Default)]
 pub struct Index {
     sources: Map<u32, Vec<Target>>,

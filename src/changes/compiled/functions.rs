@@ -23,7 +23,7 @@ pub struct FunctionRow {
     pub(crate) plain: bool,
 }
 
-/// See the module.
+/// The functions of a database that policies may call.
 #[derive(Debug, Default)]
 pub struct Functions {
     rows: HashMap<u32, FunctionRow>,
