@@ -17,7 +17,7 @@ const UID_BODY: &str = "
     nullif(current_setting('request.jwt.claim.sub', true), ''),
     (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')
   )::uuid";
-/// The expression as Postgres 15 stores it; `owner` is the second column.
+/// The expression in the form in which Postgres 15 stores it; `owner` is the second column.
 const OWNER: &str = "{OPEXPR :opno 2972 :opfuncid 2956 :opresulttype 16 :opretset false :opcollid 0 :inputcollid 0 :args (\
     {VAR :varno 1 :varattno 2 :vartype 2950 :vartypmod -1 :varcollid 0 :varlevelsup 0 :varnosyn 1 :varattnosyn 2 :location 8} \
     {FUNCEXPR :funcid 16388 :funcresulttype 2950 :funcretset false :funcvariadic false :funcformat 0 :funccollid 0 \
