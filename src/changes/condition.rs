@@ -11,7 +11,7 @@ pub(crate) use super::filter::Key;
 
 /// Conditions that must all hold. Equal filters are evaluated once.
 #[derive(Debug)]
-pub(crate) struct Filter {
+pub struct Filter {
     /// What the filter is, for equality: position, type and canonical condition, sorted. Positions and texts are those of
     /// one reading of the catalog: what was compiled from another is another filter.
     identity: Vec<(usize, u32, Condition)>,
@@ -36,11 +36,11 @@ impl Hash for Filter {
 }
 
 impl Filter {
-    /// Compiles conditions whose values are canonical.
-    pub(crate) fn compile(
-        table: &Table,
-        conditions: &[(usize, Condition)],
-    ) -> Result<Self, Refusal> {
+    /// Compiles conditions whose values are canonical, each with the place of its column in the table.
+    ///
+    /// # Errors
+    /// [`Refusal`] as [`filter::compile`], or where there is no such column.
+    pub fn compile(table: &Table, conditions: &[(usize, Condition)]) -> Result<Self, Refusal> {
         let mut filter = Self {
             identity: Vec::with_capacity(conditions.len()),
             native: Vec::new(),

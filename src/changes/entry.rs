@@ -12,7 +12,7 @@ use super::filter::{self, Condition};
 
 /// Operations a binding wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Wanted {
+pub enum Wanted {
     /// `*`
     All,
     /// `INSERT`

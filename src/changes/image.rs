@@ -21,9 +21,9 @@ pub(crate) enum Cell<'a> {
     Text(&'a str),
 }
 
-/// See the module.
+/// One image of a row: as it became, or as it was.
 #[derive(Debug, Clone)]
-pub(crate) struct Image {
+pub struct Image {
     /// The shape of `tuple`.
     pub(crate) relation: Arc<Relation>,
     /// The values that were sent.
@@ -42,12 +42,7 @@ pub(crate) struct Image {
 
 impl Image {
     /// The row a transaction left behind.
-    pub(crate) fn new(
-        relation: Arc<Relation>,
-        tuple: Tuple,
-        old: Option<&Tuple>,
-        xid: u32,
-    ) -> Self {
+    pub fn new(relation: Arc<Relation>, tuple: Tuple, old: Option<&Tuple>, xid: u32) -> Self {
         Self {
             relation,
             tuple,

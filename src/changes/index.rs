@@ -29,15 +29,15 @@ use crate::hub::Member;
 type Map<K, V> = HashMap<K, V, RandomState>;
 
 /// A channel with entries.
-pub(crate) struct Subscriber {
+pub struct Subscriber {
     /// Unique in this process.
-    pub(crate) id: u64,
+    pub id: u64,
     /// Where its frames go.
-    pub(crate) member: Arc<Member>,
+    pub member: Arc<Member>,
     /// Whose rights count.
-    pub(crate) audience: Arc<Audience>,
+    pub audience: Arc<Audience>,
     /// False as soon as the channel has left, also for changes that are on their way. Survives a new token.
-    pub(crate) alive: Arc<AtomicBool>,
+    pub alive: Arc<AtomicBool>,
 }
 
 impl Subscriber {
@@ -48,15 +48,15 @@ impl Subscriber {
 
 /// One entry of a channel on one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Binding {
+pub struct Binding {
     /// The id in `ids`.
-    pub(crate) id: u64,
+    pub id: u64,
     /// Operations.
-    pub(crate) wanted: Wanted,
+    pub wanted: Wanted,
     /// Selected columns.
-    pub(crate) select: Option<Arc<[String]>>,
+    pub select: Option<Arc<[String]>>,
     /// Bare events named by the operation.
-    pub(crate) legacy: bool,
+    pub legacy: bool,
 }
 
 /// A subscriber in a group, with its bindings that share the group's filter.
@@ -175,7 +175,7 @@ struct Target {
 }
 
 /// A group that a change concerns.
-pub(crate) struct Hit {
+pub struct Hit {
     /// The table as these subscribers know it.
     pub(crate) table: Arc<Table>,
     /// Who.
@@ -187,11 +187,11 @@ pub(crate) struct Hit {
 }
 
 /// Rights by role and presented table.
-pub(crate) type Views = HashMap<(Arc<str>, u32), Option<Arc<View>>>;
+pub type Views = HashMap<(Arc<str>, u32), Option<Arc<View>>>;
 
-/// See the module.
+/// Subscriptions by the rows they want.
 #[derive(Default)]
-pub(crate) struct Index {
+pub struct Index {
     sources: Map<u32, Vec<Target>>,
     subscribers: Map<u64, (Arc<Subscriber>, Arc<Plan>)>,
     next_group: u64,
@@ -216,7 +216,7 @@ impl Index {
     }
 
     /// Adds a subscriber; replaces its plan if it is there.
-    pub(crate) fn add(&mut self, subscriber: &Arc<Subscriber>, plan: &Arc<Plan>) {
+    pub fn add(&mut self, subscriber: &Arc<Subscriber>, plan: &Arc<Plan>) {
         self.remove(subscriber.id);
         for planned in &plan.bindings {
             self.next_group += 1;
@@ -278,7 +278,7 @@ impl Index {
     }
 
     /// The groups whose filter `row` passes, as far as it can be said here. Nothing is copied for a row nobody wants.
-    pub(crate) fn matches(&mut self, row: &RowChange, views: &Views, hits: &mut Vec<Hit>) {
+    pub fn matches(&mut self, row: &RowChange, views: &Views, hits: &mut Vec<Hit>) {
         let nothing = Vec::new();
         for target in self
             .sources

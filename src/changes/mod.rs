@@ -28,6 +28,20 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+/// What a row passes on its way from the stream to subscribers, in memory alone: for whoever measures or checks a step
+/// without a database.
+pub mod steps {
+    pub use super::catalog::{Table, TableRow, View};
+    pub use super::compiled::{Bound, Columns, Compiled, FunctionRow, Functions, Readers, Unsure};
+    pub use super::condition::Filter;
+    pub use super::entry::Wanted;
+    pub use super::image::Image;
+    pub use super::index::{Binding, Hit, Index, Subscriber, Views};
+    pub use super::plan::{Plan, Planned, Requested, RequestedEntry};
+    pub use super::row::RowChange;
+    pub use super::visibility::Audience;
+}
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;

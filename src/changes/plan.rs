@@ -17,14 +17,14 @@ use super::index::Binding;
 
 /// What one channel asks for. Equal ones of different channels share plans.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Requested {
+pub struct Requested {
     /// Per entry.
-    pub(crate) entries: Vec<RequestedEntry>,
+    pub entries: Vec<RequestedEntry>,
 }
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct RequestedEntry {
+pub struct RequestedEntry {
     /// The id in `ids`.
     pub(crate) id: u64,
     /// Bare events (§3.17).
@@ -35,30 +35,30 @@ pub(crate) struct RequestedEntry {
 
 /// A binding on one relation of the stream.
 #[derive(Debug)]
-pub(crate) struct Planned {
+pub struct Planned {
     /// Relation of the stream.
-    pub(crate) source: u32,
+    pub source: u32,
     /// The table as it is presented.
-    pub(crate) table: Arc<Table>,
+    pub table: Arc<Table>,
     /// Its conditions.
-    pub(crate) filter: Arc<Filter>,
+    pub filter: Arc<Filter>,
     /// The rest.
-    pub(crate) binding: Binding,
+    pub binding: Binding,
 }
 
 /// The bindings of one channel.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// What it was made from.
-    pub(crate) requested: Arc<Requested>,
+    pub requested: Arc<Requested>,
     /// For this role.
-    pub(crate) role: Arc<str>,
+    pub role: Arc<str>,
     /// Of the catalog.
-    pub(crate) generation: u64,
+    pub generation: u64,
     /// What to put into the index.
-    pub(crate) bindings: Vec<Planned>,
+    pub bindings: Vec<Planned>,
     /// Why parts of it can never deliver.
-    pub(crate) warnings: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 /// Why there is no plan.

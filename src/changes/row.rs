@@ -13,19 +13,19 @@ use crate::pgoutput::{self, OldKind, OldTuple, Relation, Tuple};
 
 /// A change as it came.
 #[derive(Debug, Clone)]
-pub(crate) struct RowChange {
+pub struct RowChange {
     /// The table as the stream described it.
-    pub(crate) relation: Arc<Relation>,
+    pub relation: Arc<Relation>,
     /// What happened.
-    pub(crate) operation: Operation,
+    pub operation: Operation,
     /// The row now; none for a DELETE.
-    pub(crate) new: Option<Tuple>,
+    pub new: Option<Tuple>,
     /// What was sent of the row before.
-    pub(crate) old: Option<OldTuple>,
+    pub old: Option<OldTuple>,
     /// Microseconds since 2000-01-01 00:00 UTC.
-    pub(crate) commit_time: i64,
+    pub commit_time: i64,
     /// Low 32 bits of the transaction's id.
-    pub(crate) xid: u32,
+    pub xid: u32,
 }
 
 /// Values that were not in the stream, by position in the table.

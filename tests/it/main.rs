@@ -79,6 +79,7 @@ mod sql_schema;
 mod sql_signals;
 mod sql_subscription;
 mod sql_takeover;
+mod stalled_readers;
 mod surface_auth;
 mod surface_auth_hostile;
 mod surface_auth_sessions;

@@ -188,8 +188,9 @@ pub(super) struct RootRow {
     pub(super) name: String,
 }
 
+/// A table as the answer to `TABLES` tells of it, in JSON.
 #[derive(Debug, Deserialize)]
-pub(super) struct TableRow {
+pub struct TableRow {
     pub(super) oid: u32,
     pub(super) schema: String,
     pub(super) name: String,

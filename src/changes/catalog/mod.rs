@@ -20,16 +20,18 @@ use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
 
 pub use explain::ExplainedPolicy;
+pub use load::TableRow;
+pub use table::Table;
+pub use view::View;
 
 pub(crate) use crate::postgres::literal;
 pub(crate) use policy::{Access, Policy, Reason};
-pub(crate) use table::{Generated, Table, identifier};
-pub(crate) use view::View;
+pub(crate) use table::{Generated, identifier};
 
 use super::compiled::{self, Functions};
 use crate::postgres::{self, ConnectOptions};
 use link::Link;
-use load::{ExpressionRow, FunctionsRow, PublishedRow, RoleRow, TableRow, TypeRow};
+use load::{ExpressionRow, FunctionsRow, PublishedRow, RoleRow, TypeRow};
 
 /// A table that was locked is left alone for so long.
 const LOCKED_PAUSE: Duration = Duration::from_millis(50);

@@ -8,7 +8,7 @@ use crate::changes::record::schema::{self, Field, TypeInfo, TypeKind, Types};
 
 /// A published table, a partition or a partitioned table.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub struct Table {
     /// Its oid; survives renames.
     pub(crate) oid: u32,
     /// Schema, unquoted.
@@ -16,7 +16,7 @@ pub(crate) struct Table {
     /// Name, unquoted.
     pub(crate) name: String,
     /// The table as filters and rendering know it; positions are those of `columns`.
-    pub(crate) shape: schema::Table,
+    pub shape: schema::Table,
     /// The types of its columns and what they are made of.
     pub(crate) types: Arc<Types>,
     /// Live columns in physical order.
@@ -69,7 +69,8 @@ impl Column {
 }
 
 impl Table {
-    pub(super) fn new(row: TableRow, types: Arc<Types>) -> Self {
+    /// From what the catalog tells of it; `types` has those of its columns.
+    pub fn new(row: TableRow, types: Arc<Types>) -> Self {
         let positions = |numbers: &[i16]| -> Vec<usize> {
             numbers
                 .iter()

@@ -10,7 +10,7 @@ use crate::changes::compiled::Functions;
 
 /// What a role may see of a table.
 #[derive(Debug)]
-pub(crate) struct View {
+pub struct View {
     /// The role; it exists.
     pub(crate) role: Arc<str>,
     /// The table as it is presented.

@@ -8,7 +8,7 @@ use super::value::Type;
 
 /// A function that did not come with Postgres, as the catalog has it.
 #[derive(Debug, Clone, serde::Deserialize)]
-pub(crate) struct FunctionRow {
+pub struct FunctionRow {
     /// Its oid.
     pub(crate) oid: u32,
     /// Schema and name, quoted.
@@ -23,9 +23,9 @@ pub(crate) struct FunctionRow {
     pub(crate) plain: bool,
 }
 
-/// See the module.
+/// The functions of a database that policies may call.
 #[derive(Debug, Default)]
-pub(crate) struct Functions {
+pub struct Functions {
     rows: HashMap<u32, FunctionRow>,
     /// Nobody sets `request.jwt.claim`.
     pub(crate) claim_is_unset: bool,
@@ -34,7 +34,8 @@ pub(crate) struct Functions {
 }
 
 impl Functions {
-    pub(crate) fn new(rows: Vec<FunctionRow>, claim_is_unset: bool, utf8: bool) -> Self {
+    /// The functions of a database; whether nobody sets `request.jwt.claim` there, and whether its texts are UTF-8.
+    pub fn new(rows: Vec<FunctionRow>, claim_is_unset: bool, utf8: bool) -> Self {
         Self {
             rows: rows.into_iter().map(|row| (row.oid, row)).collect(),
             claim_is_unset,

@@ -15,8 +15,8 @@ mod tree;
 mod value;
 
 pub(crate) use compile::called_in_bodies;
-pub(crate) use functions::{FunctionRow, Functions};
-pub(crate) use readers::Readers;
+pub use functions::{FunctionRow, Functions};
+pub use readers::Readers;
 
 use compile::Compiler;
 use expression::{Expression, Scope, Settings};
@@ -29,11 +29,11 @@ use crate::auth::Claims;
 
 /// Postgres has to be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Unsure;
+pub struct Unsure;
 
 /// The policies of one table that apply to one role.
 #[derive(Debug)]
-pub(crate) struct Compiled {
+pub struct Compiled {
     /// True for the rows that may be seen.
     condition: Expression,
     /// What of it depends on the audience alone.
@@ -46,15 +46,15 @@ pub(crate) struct Compiled {
 
 /// What a compiled policy needs to know of an audience.
 #[derive(Debug)]
-pub(crate) struct Bound(Vec<Result<Value<'static>, Unsure>>);
+pub struct Bound(Vec<Result<Value<'static>, Unsure>>);
 
 /// What a compiled policy needs to know of a row.
-pub(crate) struct Columns<'a>(Vec<Result<Value<'a>, Unsure>>);
+pub struct Columns<'a>(Vec<Result<Value<'a>, Unsure>>);
 
 impl Compiled {
     /// Compiles the stored trees of policies: any of `permissive` and all of `restrictive` must be true. `callable`: may the
     /// role call that function? Otherwise why not, in words that follow "because".
-    pub(crate) fn new(
+    pub fn new(
         table: &Table,
         permissive: &[&str],
         restrictive: &[&str],
@@ -110,7 +110,7 @@ impl Compiled {
     }
 
     /// What of an audience matters, evaluated once.
-    pub(crate) fn bind(&self, claims: &Claims) -> Bound {
+    pub fn bind(&self, claims: &Claims) -> Bound {
         let document = Json::object(&claims.json);
         let settings = Settings {
             claims: &claims.json,
@@ -128,7 +128,7 @@ impl Compiled {
     }
 
     /// What of a row matters.
-    pub(crate) fn columns<'a>(&self, table: &Table, image: &'a Image) -> Columns<'a> {
+    pub fn columns<'a>(&self, table: &Table, image: &'a Image) -> Columns<'a> {
         let columns = self.columns.iter().map(|(index, of)| {
             let column = table.columns.get(*index).ok_or(Unsure)?;
             match image.cell(&column.name) {
@@ -141,7 +141,7 @@ impl Compiled {
     }
 
     /// May the audience see the row?
-    pub(crate) fn sees(&self, bound: &Bound, columns: &Columns<'_>) -> Result<bool, Unsure> {
+    pub fn sees(&self, bound: &Bound, columns: &Columns<'_>) -> Result<bool, Unsure> {
         let scope = Scope {
             columns: &columns.0,
             known: &bound.0,

@@ -64,7 +64,7 @@ fn equal(row: &mut Expression, reader: &mut Expression) -> Option<Key> {
 
 /// Positions of readers by the values of a compiled policy's keys.
 #[derive(Debug)]
-pub(crate) struct Readers {
+pub struct Readers {
     /// For each key that reads the row.
     by_value: Vec<HashMap<Value<'static>, Vec<u32>, RandomState>>,
     /// Those of whom it depends on more, or on nothing of the row.
@@ -73,7 +73,7 @@ pub(crate) struct Readers {
 
 impl Readers {
     /// `None` if the policy has no keys.
-    pub(crate) fn new<'a>(
+    pub fn new<'a>(
         compiled: &Compiled,
         readers: impl Iterator<Item = (u32, &'a Bound)>,
     ) -> Option<Self> {
@@ -100,7 +100,7 @@ impl Readers {
     }
 
     /// Positions of all who may see the row, and perhaps of others, in ascending order. `None`: of anybody.
-    pub(crate) fn of(&self, compiled: &Compiled, columns: &Columns<'_>) -> Option<Vec<u32>> {
+    pub fn of(&self, compiled: &Compiled, columns: &Columns<'_>) -> Option<Vec<u32>> {
         let keys = compiled.keys.as_ref()?;
         let scope = Scope {
             columns: &columns.0,

@@ -30,7 +30,7 @@ use crate::auth::Claims;
 
 /// A role with claims: whoever has the same sees the same. Made once per distinct pair and shared.
 #[derive(Debug)]
-pub(crate) struct Audience {
+pub struct Audience {
     /// Unique in this process.
     pub(crate) id: u64,
     /// What is set for `request.jwt.claims`, and the role.
@@ -43,7 +43,8 @@ pub(crate) struct Audience {
 const BOUND: usize = 32;
 
 impl Audience {
-    pub(crate) fn new(claims: Arc<Claims>) -> Self {
+    /// A role with claims that no other audience has.
+    pub fn new(claims: Arc<Claims>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
