@@ -1,9 +1,10 @@
 //! Who is where: track, untrack, and the leave that is held for a while (protocol.md §6).
 //!
-//! Owns the presence of every topic of one tenant and publishes each difference through the hub, in the order the
-//! changes happened: the lock of a topic's state is held while its difference is queued, never across an await.
+//! Owns the presence of every topic of one tenant and publishes differences through the hub, in the order the changes
+//! happened: the lock of a topic is held while its difference is queued, never across an await.
 
 pub mod people;
+mod room;
 pub mod state;
 
 use std::sync::Arc;
@@ -14,15 +15,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dashmap::DashMap;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use crate::hub::{Event, Hub, Kind, TopicKey};
 use people::People;
+use room::{Room, Turn};
 use state::{Diff, Owner, Payload, State};
 
 /// The presence of one tenant on this node.
 pub struct Presence {
     hub: Arc<Hub>,
-    topics: DashMap<TopicKey, Arc<Mutex<State>>, ahash::RandomState>,
+    topics: DashMap<TopicKey, Arc<Mutex<Room>>, ahash::RandomState>,
     grace: Duration,
     refs: Refs,
     /// Who is there, by their tokens.
@@ -62,7 +65,7 @@ impl Presence {
     }
 
     /// Tracks a payload; `false` when nothing changed.
-    pub fn track(&self, topic: &TopicKey, tracker: &Tracker, payload: Payload) -> bool {
+    pub fn track(self: &Arc<Self>, topic: &TopicKey, tracker: &Tracker, payload: Payload) -> bool {
         let phx_ref = self.refs.next();
         self.change(topic, |state| {
             let sub = tracker.sub.as_ref();
@@ -72,15 +75,15 @@ impl Presence {
 
     /// Whether tracking this payload would change nothing.
     pub fn is_tracked_as(&self, topic: &TopicKey, tracker: &Tracker, payload: &Payload) -> bool {
-        self.topics.get(topic).is_some_and(|state| {
-            state
-                .lock()
+        self.topics.get(topic).is_some_and(|room| {
+            room.lock()
+                .state
                 .is_tracked_as(tracker.owner, &tracker.key, payload)
         })
     }
 
     /// Removes what the channel tracked; `false` when it did not.
-    pub fn untrack(&self, topic: &TopicKey, tracker: &Tracker) -> bool {
+    pub fn untrack(self: &Arc<Self>, topic: &TopicKey, tracker: &Tracker) -> bool {
         self.change(topic, |state| state.untrack(tracker.owner, &tracker.key))
     }
 
@@ -90,9 +93,9 @@ impl Presence {
             self.untrack(topic, &tracker);
             return;
         }
-        let held = self.topics.get(topic).is_some_and(|state| {
+        let held = self.topics.get(topic).is_some_and(|room| {
             let sub = tracker.sub.clone();
-            state.lock().hold(tracker.owner, &tracker.key, sub)
+            room.lock().state.hold(tracker.owner, &tracker.key, sub)
         });
         if !held {
             return;
@@ -107,37 +110,75 @@ impl Presence {
     /// Hands the `presence_state` payload to `deliver` while no difference of the topic can be published, so that
     /// a member receives the state before every difference that is not in it.
     pub fn with_state(&self, topic: &TopicKey, deliver: impl FnOnce(&str)) {
-        match self.topics.get(topic).map(|state| Arc::clone(&state)) {
-            Some(state) => deliver(&state.lock().json()),
+        match self.topics.get(topic).map(|room| Arc::clone(&room)) {
+            Some(room) => {
+                let mut room = room.lock();
+                deliver(&room.told());
+            }
             None => deliver("{}"),
         }
     }
 
-    fn change(&self, topic: &TopicKey, change: impl FnOnce(&mut State) -> Option<Diff>) -> bool {
-        // The shard stays locked until the state is: a topic cannot be forgotten in between.
+    fn change(
+        self: &Arc<Self>,
+        topic: &TopicKey,
+        change: impl FnOnce(&mut State) -> Option<Diff>,
+    ) -> bool {
+        // The shard stays locked until the room is: a topic cannot be forgotten in between.
         let entry = self.topics.entry(topic.clone()).or_default();
         let shared = Arc::clone(&entry);
-        let mut state = shared.lock();
+        let mut room = shared.lock();
         drop(entry);
-        let diff = change(&mut state);
-        if let Some(diff) = &diff {
-            let json = diff.json();
-            let event = Event::Text {
-                kind: Kind::PresenceDiff,
-                payload: json.as_bytes(),
-            };
-            self.hub.publish(topic, event, None);
+        let diff = change(&mut room.state);
+        let changed = diff.is_some();
+        if let Some(diff) = diff {
             if People::counts(topic) {
                 self.people.note(&diff.came, &diff.went);
             }
+            match room.made(diff, Instant::now()) {
+                Turn::Tell(diff) => self.tell(topic, &mut room, &diff),
+                Turn::Wait(until) => self.tell_later(topic.clone(), until),
+                Turn::Leave => {}
+            }
         }
-        let empty = state.is_empty();
-        drop(state);
+        let empty = room.is_empty();
+        drop(room);
         if empty {
-            self.topics
-                .remove_if(topic, |_, state| state.lock().is_empty());
+            self.forget_if_empty(topic);
         }
-        diff.is_some()
+        changed
+    }
+
+    fn tell(&self, topic: &TopicKey, room: &mut Room, diff: &Diff) {
+        let json = diff.json();
+        let event = Event::Text {
+            kind: Kind::PresenceDiff,
+            payload: json.as_bytes(),
+        };
+        let reached = self.hub.publish(topic, event, None);
+        room.sent(reached, Instant::now());
+    }
+
+    fn tell_later(self: &Arc<Self>, topic: TopicKey, until: Instant) {
+        let presence = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep_until(until).await;
+            // While something waits to be told the room is not forgotten.
+            let Some(room) = presence.topics.get(&topic).map(|room| Arc::clone(&room)) else {
+                return;
+            };
+            let mut room = room.lock();
+            if let Some(diff) = room.due() {
+                presence.tell(&topic, &mut room, &diff);
+            }
+            drop(room);
+            presence.forget_if_empty(&topic);
+        });
+    }
+
+    fn forget_if_empty(&self, topic: &TopicKey) {
+        self.topics
+            .remove_if(topic, |_, room| room.lock().is_empty());
     }
 }
 

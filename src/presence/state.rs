@@ -4,7 +4,7 @@
 //! key. The entries of an owner that vanished can be held back and either adopted by a successor or released, so
 //! that a connection that comes back does not make presence flap.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -86,6 +86,31 @@ pub struct Diff {
 }
 
 impl Diff {
+    /// Nothing joined and nothing left.
+    pub fn is_empty(&self) -> bool {
+        self.joins.is_empty() && self.leaves.is_empty()
+    }
+
+    /// Becomes what it and a later one did together. Who joined and left again was never there; an update of something that was
+    /// not told yet still names the version before it.
+    pub fn add(&mut self, later: Self) {
+        for (key, meta) in later.leaves {
+            let joined = self
+                .joins
+                .iter()
+                .position(|(_, known)| Arc::ptr_eq(known, &meta));
+            match joined {
+                Some(place) => {
+                    self.joins.remove(place);
+                }
+                None => self.leaves.push((key, meta)),
+            }
+        }
+        self.joins.extend(later.joins);
+        self.came.extend(later.came);
+        self.went.extend(later.went);
+    }
+
     /// JSON text of a `presence_diff` payload; both maps are always there (P-195).
     pub fn json(&self) -> String {
         let mut out = String::from("{\"joins\":");
@@ -152,14 +177,23 @@ impl State {
 
     /// JSON text of a `presence_state` payload.
     pub fn json(&self) -> String {
-        let keys = self
-            .keys
-            .iter()
-            .map(|(key, entries)| {
-                let metas = entries.iter().map(|entry| entry.meta.as_ref()).collect();
-                (key.as_ref(), metas)
-            })
-            .collect();
+        self.json_before(&Diff::default())
+    }
+
+    /// The same as it was before this difference, which led to the present state.
+    pub fn json_before(&self, diff: &Diff) -> String {
+        let joined: HashSet<*const Meta> = diff.joins.iter().map(|(_, m)| Arc::as_ptr(m)).collect();
+        let mut keys = group(&diff.leaves);
+        for (key, entries) in &self.keys {
+            let metas = entries.iter().map(|entry| &entry.meta);
+            let mut known = metas
+                .filter(|meta| !joined.contains(&Arc::as_ptr(meta)))
+                .peekable();
+            if known.peek().is_some() {
+                let metas = keys.entry(key).or_default();
+                metas.extend(known.map(Arc::as_ref));
+            }
+        }
         let mut out = String::new();
         write_map(&mut out, keys);
         out
