@@ -13,6 +13,8 @@
     missing_docs
 )]
 
+#[path = "load/changes.rs"]
+mod changes;
 #[path = "load/check.rs"]
 mod check;
 #[path = "load/client.rs"]
@@ -33,6 +35,10 @@ mod pace;
 mod process;
 #[path = "load/server.rs"]
 mod server;
+#[path = "load/sockets.rs"]
+mod sockets;
+#[path = "load/sql.rs"]
+mod sql;
 #[path = "load/wire.rs"]
 mod wire;
 
@@ -68,7 +74,20 @@ impl Run {
 
 type Scenario = (&'static str, fn(&Run, &mut Outcome));
 
-const SCENARIOS: &[Scenario] = &[("fanout", fanout::fanout), ("rooms", fanout::rooms)];
+const SCENARIOS: &[Scenario] = &[
+    ("fanout", fanout::fanout),
+    ("rooms", fanout::rooms),
+    ("latency", sockets::latency),
+    ("idle", sockets::idle),
+    ("connect", sockets::connect),
+    ("rejoin", sockets::rejoin),
+    ("changes_everything", changes::everything),
+    ("changes_owner", changes::owner),
+    ("changes_owner_scale", changes::owner_scale),
+    ("changes_member", changes::member),
+    ("changes_latency", changes::latency),
+    ("dbcast", changes::dbcast),
+];
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -61,6 +61,8 @@ impl Server {
             .env("PORT", self.port.to_string())
             .env("DOVETAIL_DATA", self.folder.path().join("data"))
             .env("API_JWT_SECRET", SECRET)
+            // How long a stop takes is not measured.
+            .env("DRAIN_SECONDS", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log);
@@ -112,7 +114,9 @@ impl Server {
     pub fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         let _ = rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM);
+        let t = Instant::now();
         let _ = child.wait();
+        eprintln!("stop {:?}", t.elapsed());
     }
 }
 

@@ -1,0 +1,247 @@
+//! Postgres Changes: who is to see a row gets it, at what rate, how soon and at what cost.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::json;
+
+use super::check::Check;
+use super::client::Client;
+use super::floor::{Floor, Shape};
+use super::join::{Plan, join};
+use super::mark::now;
+use super::outcome::{Outcome, Target};
+use super::pace::{Bench, Took};
+use super::server::{Server, anon, user, user_id};
+use super::sql::{Sent, Write, Writers, batch, table, write};
+use super::Run;
+
+/// Bytes of the text of a row.
+const BODY: usize = 100;
+/// Transactions of so many rows, unless said otherwise.
+const BATCH: usize = 20;
+const WRITERS: usize = 4;
+
+/// A subscriber to inserts of `bench.rows`, on a topic of its own.
+fn subscriber(number: usize, token: String, filter: Option<String>) -> Plan {
+    let mut entry = json!({ "event": "INSERT", "schema": "bench", "table": "rows" });
+    if let Some(filter) = filter {
+        entry["filter"] = json!(filter);
+    }
+    Plan {
+        token,
+        topic: format!("realtime:changes{number}"),
+        join: json!({ "config": { "postgres_changes": [entry] } }).to_string(),
+        changes: true,
+    }
+}
+
+/// A bench of subscribers, with what its writers sent so far.
+struct Stream {
+    bench: Bench,
+    sent: Sent,
+    writers: Writers,
+    url: String,
+}
+
+impl Stream {
+    fn open(server: &Server, plans: &[Plan], classes: impl IntoIterator<Item = Vec<u32>>, writers: Writers) -> Self {
+        let mut client = Client::new();
+        join(&mut client, server.port, plans);
+        client.nap = 200;
+        Self {
+            bench: Bench {
+                client,
+                check: Check::new(classes),
+                trouble: Vec::new(),
+                server: server.pid(),
+            },
+            sent: vec![0; writers.classes],
+            writers,
+            url: server.database.clone(),
+        }
+    }
+
+    /// Writes at a rate for so long and waits for all of it. Beside what it took: seconds from the first write to the last delivery,
+    /// and messages.
+    fn run(&mut self, rate: f64, seconds: f64) -> (Took, u64) {
+        let plan = Writers { rate, ..self.writers };
+        let before: u64 = self.sent.iter().sum();
+        let (sent, url) = (&mut self.sent, &self.url);
+        let took = self.bench.measured(|bench| {
+            let running = AtomicBool::new(true);
+            std::thread::scope(|scope| {
+                scope.spawn(|| write(url, plan, seconds, sent, &running));
+                while running.load(Ordering::Acquire) {
+                    bench.receive_until(now() + 20_000);
+                }
+            });
+            bench.check.expected(|class| sent[class as usize])
+        });
+        (took, self.sent.iter().sum::<u64>() - before)
+    }
+
+    fn judge(mut self, out: &mut Outcome) {
+        let mut verdict = self.bench.check.verdict(|class| self.sent[class as usize]);
+        verdict.trouble.append(&mut self.bench.trouble);
+        out.judge(&verdict);
+    }
+
+    fn ms(&self, quantile: f64) -> f64 {
+        self.bench.check.ms(quantile)
+    }
+}
+
+fn rows(classes: usize) -> Writers {
+    Writers {
+        what: Write::Rows,
+        writers: WRITERS.min(classes),
+        rate: 0.0,
+        batch: BATCH,
+        classes,
+        size: BODY,
+    }
+}
+
+pub fn everything(run: &Run, out: &mut Outcome) {
+    const SUBSCRIBERS: usize = 500;
+    let server = run.server();
+    batch(&server.database, &table(None));
+    let token = anon();
+    let plans: Vec<Plan> = (0..SUBSCRIBERS).map(|number| subscriber(number, token.clone(), None)).collect();
+    let classes = (0..SUBSCRIBERS).map(|_| (0..WRITERS as u32).collect());
+    let mut stream = Stream::open(&server, &plans, classes, rows(WRITERS));
+    stream.run(200.0, 1.0);
+    let seconds = run.seconds(4.0);
+    let (mut best, mut figures, mut most) = (0.0, Took::default(), 0.0f64);
+    for rate in [500.0, 1000.0, 2000.0, 5000.0] {
+        let (took, messages) = stream.run(rate, seconds);
+        let whole = took.deliveries == messages * SUBSCRIBERS as u64;
+        most = most.max(took.per_second());
+        out.figure(&format!("at {rate} rows a second: deliveries a second"), took.per_second());
+        out.figure(&format!("at {rate} rows a second: p50, ms"), stream.ms(0.5));
+        out.figure(&format!("at {rate} rows a second: deliveries per server CPU-s"), took.per_cpu());
+        // In time: what was written is delivered at most a fifth of the time later.
+        if !whole || took.seconds > seconds * 1.2 || messages < (rate * seconds * 0.95) as u64 {
+            break;
+        }
+        (best, figures) = (rate, took);
+    }
+    // As long as the server's frames are: what came, through how many there were.
+    let mut floor = Floor::start(Shape { sockets: SUBSCRIBERS, bytes: FRAME, batch: 16, rate: None });
+    floor.run(seconds / 2.0);
+    let (floor, verdict) = floor.end();
+    out.judge(&verdict);
+    out.row("500 subscribers of everything: highest rate delivered whole and in time", Target::AtLeast(5000.0), best, "rows a second");
+    out.row("the same, deliveries a second at most", Target::None, most, "a second");
+    out.row_beside("the same, at that rate", Target::None, figures.per_cpu(), "deliveries/CPU-s", Some(floor));
+    stream.judge(out);
+}
+
+/// Bytes of the payload of a frame of a row of `bench.rows`, nearly: names and types of its four columns are most of it.
+const FRAME: usize = 560;
+
+pub fn owner(run: &Run, out: &mut Outcome) {
+    let server = run.server();
+    batch(&server.database, &table(Some("owner = (select auth.uid())")));
+    let mut stream = owners(&server, 500);
+    stream.run(2000.0, 1.0);
+    let (took, messages) = stream.run(10_000.0, run.seconds(6.0));
+    out.row("500 owners under row level security, 10,000 rows a second, p50", Target::None, stream.ms(0.5), "ms");
+    out.row("the same, p99", Target::AtMost(50.0), stream.ms(0.99), "ms");
+    out.figure("rows a second written", messages as f64 / run.seconds(6.0));
+    out.figure("server CPU a row, µs", took.cpu.server * 1e6 / messages as f64);
+    out.figure("Postgres CPU a row, writing included, µs", took.cpu.database * 1e6 / messages as f64);
+    stream.judge(out);
+}
+
+/// Subscribers each of whom sees the rows that are his.
+fn owners(server: &Server, count: usize) -> Stream {
+    let plans: Vec<Plan> = (0..count).map(|number| subscriber(number, user(number), None)).collect();
+    Stream::open(server, &plans, (0..count).map(|number| vec![number as u32]), rows(count))
+}
+
+pub fn owner_scale(run: &Run, out: &mut Outcome) {
+    const RATE: f64 = 5000.0;
+    let mut costs = Vec::new();
+    for count in [50, 5000] {
+        let server = run.server();
+        batch(&server.database, &table(Some("owner = (select auth.uid())")));
+        let mut stream = owners(&server, count);
+        stream.run(RATE, 1.0);
+        let (took, messages) = stream.run(RATE, run.seconds(6.0));
+        let cost = took.cpu.whole() * 1e6 / messages as f64;
+        out.figure(&format!("{count} owners: CPU a row, server and Postgres, µs"), cost);
+        out.figure(&format!("{count} owners: CPU a row, server alone, µs"), took.cpu.server * 1e6 / messages as f64);
+        out.figure(&format!("{count} owners: p99, ms"), stream.ms(0.99));
+        costs.push(cost);
+        stream.judge(out);
+    }
+    out.row("5,000 owners instead of 50, 5,000 rows a second: CPU of server and Postgres", Target::AtMost(1.3), costs[1] / costs[0], "times");
+}
+
+pub fn member(run: &Run, out: &mut Outcome) {
+    const SUBSCRIBERS: usize = 500;
+    const ROOMS: usize = 125;
+    const RATE: f64 = 4000.0;
+    let server = run.server();
+    let policy = "exists (select 1 from bench.members m where m.room = rows.room and m.user_id = (select auth.uid()))";
+    batch(&server.database, &table(Some(policy)));
+    let members: Vec<String> = (0..SUBSCRIBERS).map(|number| format!("({}, '{}')", number % ROOMS, user_id(number))).collect();
+    batch(&server.database, &format!("insert into bench.members values {}; analyze bench.members;", members.join(", ")));
+    let plans: Vec<Plan> = (0..SUBSCRIBERS)
+        .map(|number| subscriber(number, user(number), Some(format!("room=eq.{}", number % ROOMS))))
+        .collect();
+    let classes = (0..SUBSCRIBERS).map(|number| vec![(number % ROOMS) as u32]);
+    let mut stream = Stream::open(&server, &plans, classes, rows(ROOMS));
+    stream.run(1000.0, 1.0);
+    let (took, messages) = stream.run(RATE, run.seconds(6.0));
+    out.row("500 members of 125 rooms, a membership table, 4,000 rows a second, p50", Target::None, stream.ms(0.5), "ms");
+    out.row("the same, p99", Target::None, stream.ms(0.99), "ms");
+    out.figure("rows a second written", messages as f64 / run.seconds(6.0));
+    out.figure("server CPU a row, µs", took.cpu.server * 1e6 / messages as f64);
+    out.figure("Postgres CPU a row, µs", took.cpu.database * 1e6 / messages as f64);
+    stream.judge(out);
+}
+
+pub fn latency(run: &Run, out: &mut Outcome) {
+    let server = run.server();
+    batch(&server.database, &table(None));
+    let plans = [subscriber(0, anon(), None)];
+    let mut stream = Stream::open(&server, &plans, [vec![0]], Writers { batch: 1, ..rows(1) });
+    stream.bench.client.nap = 0;
+    stream.run(100.0, 1.0);
+    stream.run(100.0, run.seconds(8.0));
+    out.row("1 subscriber, 100 changes a second, insert to receipt, p50", Target::AtMost(1.5), stream.ms(0.5), "ms");
+    out.row("the same, p99", Target::AtMost(6.0), stream.ms(0.99), "ms");
+    stream.judge(out);
+}
+
+pub fn dbcast(run: &Run, out: &mut Outcome) {
+    const RATE: f64 = 20_000.0;
+    let server = run.server();
+    let plans = [Plan::public(&anon(), "realtime:db")];
+    let writers = Writers {
+        what: Write::Send,
+        writers: 2,
+        rate: 0.0,
+        batch: 100,
+        classes: 2,
+        size: 100,
+    };
+    let mut stream = Stream::open(&server, &plans, [vec![0, 1]], writers);
+    let seconds = run.seconds(5.0);
+    stream.run(RATE / 10.0, 1.0);
+    let (took, messages) = stream.run(RATE, seconds);
+    out.row("realtime.send, batches of 100 to 1 subscriber, 20,000 a second asked for", Target::AtLeast(RATE * 0.98), took.per_second(), "a second");
+    out.figure("written a second", messages as f64 / seconds);
+    out.figure("p50 of those, ms", stream.ms(0.5));
+    out.figure("server CPU a message, µs", took.cpu.server * 1e6 / messages as f64);
+    out.figure("Postgres CPU a message, µs", took.cpu.database * 1e6 / messages as f64);
+    stream.writers.batch = 1;
+    stream.bench.client.nap = 0;
+    stream.run(100.0, 1.0);
+    stream.run(100.0, run.seconds(6.0));
+    out.row("realtime.send at 100 a second, to receipt, p50", Target::AtMost(1.2), stream.ms(0.5), "ms");
+    out.figure("the same, p99, ms", stream.ms(0.99));
+    stream.judge(out);
+}

@@ -1,0 +1,152 @@
+//! Those who write to the database, on a thread of their own.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio_postgres::{Client, NoTls, Statement};
+
+use super::mark::{Mark, now};
+use super::server::user_id;
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+async fn open(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("the database");
+    tokio::spawn(connection);
+    client
+}
+
+/// Runs SQL.
+pub fn batch(url: &str, sql: &str) {
+    runtime().block_on(async { open(url).await.batch_execute(sql).await.expect("the SQL") });
+}
+
+/// One text that a query answers with.
+pub fn text(url: &str, sql: &str) -> String {
+    runtime().block_on(async {
+        let row = open(url).await.query_one(sql, &[]).await.expect("the query");
+        row.get(0)
+    })
+}
+
+/// What is written.
+#[derive(Clone, Copy)]
+pub enum Write {
+    /// Rows of `bench.rows`: the class is owner and room.
+    Rows,
+    /// `realtime.send` to the topic `db`, public.
+    Send,
+}
+
+/// Writers in an open loop.
+#[derive(Clone, Copy)]
+pub struct Writers {
+    pub what: Write,
+    pub writers: usize,
+    /// Of all of them, a second.
+    pub rate: f64,
+    /// Messages of a transaction.
+    pub batch: usize,
+    /// Classes in all. Each belongs to one writer, who takes his in turn, so that numbers come in order.
+    pub classes: usize,
+    /// Bytes of the text or payload.
+    pub size: usize,
+}
+
+/// How far the writers came: by class the number that follows.
+pub type Sent = Vec<u64>;
+
+/// A statement for a writer's batch.
+const ROWS: &str = "insert into bench.rows (owner, room, body) select o::uuid, r, b from unnest($1::text[], $2::int4[], $3::text[]) t (o, r, b)";
+const SEND: &str = "select realtime.send(p::jsonb, 'bench', 'db', false) from unnest($1::text[]) p";
+
+/// The table that rows go to, empty, published, with a policy or without.
+pub fn table(policy: Option<&str>) -> String {
+    let rls = policy.map_or(String::new(), |using| {
+        format!("create policy load on bench.rows for select to authenticated using ({using}); alter table bench.rows enable row level security;")
+    });
+    format!(
+        "create schema bench; grant usage on schema bench to anon, authenticated;
+         create table bench.rows (id bigint generated always as identity primary key, owner uuid, room int, body text);
+         create table bench.members (room int, user_id uuid, primary key (room, user_id));
+         grant select on bench.rows, bench.members to anon, authenticated;
+         {rls}
+         alter publication supabase_realtime add table bench.rows;"
+    )
+}
+
+/// Writes for so long, counting on from `sent`. `running` becomes false at the end.
+pub fn write(url: &str, plan: Writers, seconds: f64, sent: &mut Sent, running: &AtomicBool) {
+    runtime().block_on(async {
+        let mut writers = Vec::new();
+        for number in 0..plan.writers {
+            let client = open(url).await;
+            let statement = match plan.what {
+                Write::Rows => ROWS,
+                Write::Send => SEND,
+            };
+            let statement = client.prepare(statement).await.expect("the statement");
+            let mine: Vec<usize> = (number..plan.classes).step_by(plan.writers).collect();
+            let numbers: Vec<u64> = mine.iter().map(|class| sent[*class]).collect();
+            writers.push((client, statement, mine, numbers));
+        }
+        let began = now();
+        let tasks = writers.into_iter().enumerate().map(|(place, (client, statement, mine, mut numbers))| {
+            let local = async move {
+                one(&client, &statement, plan, (place, began, seconds), &mine, &mut numbers).await;
+                (mine, numbers)
+            };
+            tokio::spawn(local)
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            let (mine, numbers) = task.await.expect("a writer");
+            for (class, number) in mine.into_iter().zip(numbers) {
+                sent[class] = number;
+            }
+        }
+    });
+    running.store(false, Ordering::Release);
+}
+
+async fn one(
+    client: &Client,
+    statement: &Statement,
+    plan: Writers,
+    (place, began, seconds): (usize, u64, f64),
+    mine: &[usize],
+    numbers: &mut [u64],
+) {
+    // Writers begin one after another, not all at the same moment.
+    let apart = plan.batch as f64 * 1e6 / plan.rate * plan.writers as f64;
+    let first = began + (apart * place as f64 / plan.writers as f64) as u64;
+    let end = began + (seconds * 1e6) as u64;
+    let mut next = 0;
+    for round in 0u64.. {
+        let due = first + (apart * round as f64) as u64;
+        // Whoever cannot keep up ends in time as well, with fewer messages.
+        if due >= end || now() >= end {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_micros(due.saturating_sub(now()))).await;
+        let mut marks = Vec::with_capacity(plan.batch);
+        for _ in 0..plan.batch {
+            let at = next % mine.len();
+            marks.push(Mark { due, class: mine[at] as u32, number: numbers[at] });
+            numbers[at] += 1;
+            next += 1;
+        }
+        match plan.what {
+            Write::Rows => {
+                let owners: Vec<String> = marks.iter().map(|mark| user_id(mark.class as usize)).collect();
+                let rooms: Vec<i32> = marks.iter().map(|mark| mark.class as i32).collect();
+                let bodies: Vec<String> = marks.iter().map(|mark| mark.padded(plan.size)).collect();
+                client.execute(statement, &[&owners, &rooms, &bodies]).await.expect("rows");
+            }
+            Write::Send => {
+                let payloads: Vec<String> = marks.iter().map(|mark| mark.json(plan.size)).collect();
+                client.execute(statement, &[&payloads]).await.expect("messages");
+            }
+        }
+    }
+}
