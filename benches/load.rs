@@ -31,14 +31,20 @@ mod mark;
 mod outcome;
 #[path = "load/pace.rs"]
 mod pace;
+#[path = "load/presence.rs"]
+mod presence;
 #[path = "load/process.rs"]
 mod process;
+#[path = "load/rest.rs"]
+mod rest;
 #[path = "load/server.rs"]
 mod server;
 #[path = "load/sockets.rs"]
 mod sockets;
 #[path = "load/sql.rs"]
 mod sql;
+#[path = "load/unwanted.rs"]
+mod unwanted;
 #[path = "load/wire.rs"]
 mod wire;
 
@@ -85,8 +91,12 @@ const SCENARIOS: &[Scenario] = &[
     ("changes_owner", changes::owner),
     ("changes_owner_scale", changes::owner_scale),
     ("changes_member", changes::member),
+    ("changes_drop", unwanted::drop_rows),
     ("changes_latency", changes::latency),
     ("dbcast", changes::dbcast),
+    ("rest", rest::rest),
+    ("presence", presence::presence),
+    ("presence_churn", presence::churn),
 ];
 
 fn main() -> ExitCode {

@@ -112,7 +112,7 @@ pub fn everything(run: &Run, out: &mut Outcome) {
     let mut stream = Stream::open(&server, &plans, classes, rows(WRITERS));
     stream.run(200.0, 1.0);
     let seconds = run.seconds(4.0);
-    let (mut best, mut figures, mut most) = (0.0, Took::default(), 0.0f64);
+    let (mut best, mut figures, mut most, mut bytes) = (0.0, Took::default(), 0.0f64, 500);
     for rate in [500.0, 1000.0, 2000.0, 5000.0] {
         let (took, messages) = stream.run(rate, seconds);
         let whole = took.deliveries == messages * SUBSCRIBERS as u64;
@@ -125,20 +125,19 @@ pub fn everything(run: &Run, out: &mut Outcome) {
             break;
         }
         (best, figures) = (rate, took);
+        bytes = (stream.bench.check.bytes / took.deliveries) as usize;
     }
-    // As long as the server's frames are: what came, through how many there were.
-    let mut floor = Floor::start(Shape { sockets: SUBSCRIBERS, bytes: FRAME, batch: 16, rate: None });
+    // Its frames are as long as the server's were.
+    let mut floor = Floor::start(Shape { sockets: SUBSCRIBERS, bytes, batch: 16, rate: None });
     floor.run(seconds / 2.0);
     let (floor, verdict) = floor.end();
     out.judge(&verdict);
     out.row("500 subscribers of everything: highest rate delivered whole and in time", Target::AtLeast(5000.0), best, "rows a second");
     out.row("the same, deliveries a second at most", Target::None, most, "a second");
     out.row_beside("the same, at that rate", Target::None, figures.per_cpu(), "deliveries/CPU-s", Some(floor));
+    out.figure("bytes of a frame", bytes as f64);
     stream.judge(out);
 }
-
-/// Bytes of the payload of a frame of a row of `bench.rows`, nearly: names and types of its four columns are most of it.
-const FRAME: usize = 560;
 
 pub fn owner(run: &Run, out: &mut Outcome) {
     let server = run.server();

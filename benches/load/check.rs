@@ -24,6 +24,8 @@ pub struct Check {
     pub received: u64,
     /// Deliveries in all.
     pub whole: u64,
+    /// Bytes of the messages of [`Check::received`] that came by [`Check::take`].
+    pub bytes: u64,
     doubled: u64,
     wrong: u64,
     /// Microseconds from when a message was due to its receipt, since the last [`Check::begin`].
@@ -87,9 +89,10 @@ impl Check {
             courses,
             received: 0,
             whole: 0,
+            bytes: 0,
             doubled: 0,
             wrong: 0,
-            latency: Histogram::new(3).expect("a valid precision"),
+            latency: Histogram::new_with_bounds(1, 600_000_000, 3).expect("valid bounds"),
             examples: Vec::new(),
             last: now(),
         }
@@ -98,6 +101,7 @@ impl Check {
     /// Deliveries and latencies count from here on; losses since ever.
     pub fn begin(&mut self) {
         self.received = 0;
+        self.bytes = 0;
         self.latency.reset();
     }
 
@@ -107,6 +111,7 @@ impl Check {
         let Some(mark) = Mark::find(bytes, &mut self.places[socket]) else {
             return false;
         };
+        self.bytes += bytes.len() as u64;
         self.mark(socket, mark);
         true
     }

@@ -78,11 +78,6 @@ impl Client {
         self.sockets.len()
     }
 
-    /// How far a socket is.
-    pub fn state(&self, socket: usize) -> State {
-        self.sockets[socket].state
-    }
-
     /// Begins to connect, and to send `first` when that is done. `state` says whether an answer in HTTP comes before frames.
     pub fn connect(&mut self, port: u16, first: &[u8], state: State) -> usize {
         let number = self.sockets.len();
@@ -243,11 +238,5 @@ impl Client {
         this.fd = None;
         this.part = Vec::new();
         this.out = Vec::new();
-    }
-
-    /// The sockets that are not closed.
-    pub fn open(&self) -> impl Iterator<Item = usize> {
-        let open = |(number, socket): (usize, &Socket)| (socket.state != State::Closed).then_some(number);
-        self.sockets.iter().enumerate().filter_map(open)
     }
 }

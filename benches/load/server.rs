@@ -114,9 +114,7 @@ impl Server {
     pub fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         let _ = rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM);
-        let t = Instant::now();
         let _ = child.wait();
-        eprintln!("stop {:?}", t.elapsed());
     }
 }
 

@@ -24,7 +24,11 @@ pub fn idle(run: &Run, out: &mut Outcome) {
     let server = run.server();
     let resident = || memory(server.pid(), "VmRSS");
     sleep_until(now() + 2_000_000);
+    let quiet = precise(server.pid());
+    sleep_until(now() + 3_000_000);
+    let quiet = (precise(server.pid()) - quiet) / 3.0;
     let (base, kernel, buffers) = (resident(), slab(), socket_buffers());
+    let own = memory(server.pid(), "RssAnon");
     let mut client = Client::new();
     let token = anon();
     let plans: Vec<Plan> = (0..SOCKETS).map(|number| Plan::public(&token, &format!("realtime:idle{}", number % 100))).collect();
@@ -54,6 +58,8 @@ pub fn idle(run: &Run, out: &mut Outcome) {
     out.row("resident memory, ready and idle", Target::AtMost(15.0), base / 1024.0, "MiB");
     out.row("resident memory an idle joined socket", Target::AtMost(8.0), (full - base) / sockets, "KiB");
     out.row("CPU of an idle socket, a heartbeat each 25 s", Target::AtMost(2.0), used * 1e6 / seconds / sockets, "µs a second");
+    out.figure("of the base, not of the program's file, MiB", own / 1024.0);
+    out.figure("CPU without sockets, µs a second", quiet * 1e6);
     out.figure("kernel, slab of the whole machine, both ends of a connection, KiB", kernel / sockets);
     out.figure("kernel, socket buffers of the whole machine, both ends, KiB", buffers / sockets);
     out.figure("CPU a heartbeat, its answer included, µs", used * 1e6 / answers as f64);

@@ -22,12 +22,22 @@ pub fn batch(url: &str, sql: &str) {
     runtime().block_on(async { open(url).await.batch_execute(sql).await.expect("the SQL") });
 }
 
-/// One text that a query answers with.
-pub fn text(url: &str, sql: &str) -> String {
+/// Waits until the server has confirmed what is in the log now.
+pub fn confirmed(url: &str) {
     runtime().block_on(async {
-        let row = open(url).await.query_one(sql, &[]).await.expect("the query");
-        row.get(0)
-    })
+        let client = open(url).await;
+        let row = client.query_one("select pg_current_wal_insert_lsn()::text", &[]).await.expect("a position");
+        let here: String = row.get(0);
+        let ask = format!("select coalesce(bool_and(confirmed_flush_lsn >= '{here}'), false) from pg_replication_slots");
+        let end = now() + 120_000_000;
+        while now() < end {
+            if client.query_one(&ask, &[]).await.expect("the slot").get(0) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("the server did not confirm within two minutes");
+    });
 }
 
 /// What is written.
