@@ -48,6 +48,7 @@ mod unwanted;
 #[path = "load/wire.rs"]
 mod wire;
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -59,6 +60,10 @@ use server::Server;
 pub struct Run {
     binary: PathBuf,
     quick: bool,
+    /// Is the binary the one that cargo built with this bench?
+    built_here: bool,
+    /// Version of the database, once a server was started.
+    postgres: OnceCell<String>,
 }
 
 impl Run {
@@ -74,7 +79,9 @@ impl Run {
 
     /// A fresh server.
     pub fn server(&self) -> Server {
-        Server::start(&self.binary)
+        let server = Server::start(&self.binary);
+        self.postgres.get_or_init(|| sql::version(&server.database));
+        server
     }
 }
 
@@ -101,20 +108,28 @@ const SCENARIOS: &[Scenario] = &[
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments.first().is_some_and(|first| first == "floor-child") {
+    if arguments
+        .first()
+        .is_some_and(|first| first == "floor-child")
+    {
         floor::child(&arguments[1..]);
         return ExitCode::SUCCESS;
     }
     let mut run = Run {
         binary: PathBuf::from(env!("CARGO_BIN_EXE_dovetail")),
         quick: false,
+        built_here: true,
+        postgres: OnceCell::new(),
     };
     let mut names = Vec::new();
     arguments.reverse();
     while let Some(argument) = arguments.pop() {
         match argument.as_str() {
             "--quick" => run.quick = true,
-            "--binary" => run.binary = arguments.pop().expect("--binary PATH").into(),
+            "--binary" => {
+                run.binary = arguments.pop().expect("--binary PATH").into();
+                run.built_here = false;
+            }
             // What cargo itself adds.
             "--bench" => {}
             name if SCENARIOS.iter().any(|(known, _)| *known == name) => names.push(argument),
@@ -137,13 +152,16 @@ fn main() -> ExitCode {
         scenario(&run, &mut outcome);
         let seconds = began.elapsed().as_secs_f64();
         println!("  {seconds:.0} s, load {:.1}", process::load_average());
-        if !outcome.finish(seconds, run.quick) {
+        if !outcome.finish(seconds, &run) {
             unclean.push(*name);
         }
     }
     if unclean.is_empty() {
         return ExitCode::SUCCESS;
     }
-    eprintln!("\n!!! MESSAGES WERE LOST, DOUBLED OR DELIVERED WRONGLY IN: {}", unclean.join(", "));
+    eprintln!(
+        "\n!!! MESSAGES WERE LOST, DOUBLED OR DELIVERED WRONGLY IN: {}",
+        unclean.join(", ")
+    );
     ExitCode::FAILURE
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
+use super::Run;
 use super::check::Check;
 use super::client::Client;
 use super::floor::{Floor, Shape};
@@ -13,7 +14,6 @@ use super::outcome::{Outcome, Target};
 use super::pace::{Bench, Took};
 use super::server::{Server, anon, user, user_id};
 use super::sql::{Sent, Write, Writers, batch, table, write};
-use super::Run;
 
 /// Bytes of the text of a row.
 const BODY: usize = 100;
@@ -44,7 +44,12 @@ struct Stream {
 }
 
 impl Stream {
-    fn open(server: &Server, plans: &[Plan], classes: impl IntoIterator<Item = Vec<u32>>, writers: Writers) -> Self {
+    fn open(
+        server: &Server,
+        plans: &[Plan],
+        classes: impl IntoIterator<Item = Vec<u32>>,
+        writers: Writers,
+    ) -> Self {
         let mut client = Client::new();
         join(&mut client, server.port, plans);
         client.nap = 200;
@@ -64,7 +69,10 @@ impl Stream {
     /// Writes at a rate for so long and waits for all of it. Beside what it took: seconds from the first write to the last delivery,
     /// and messages.
     fn run(&mut self, rate: f64, seconds: f64) -> (Took, u64) {
-        let plan = Writers { rate, ..self.writers };
+        let plan = Writers {
+            rate,
+            ..self.writers
+        };
         let before: u64 = self.sent.iter().sum();
         let (sent, url) = (&mut self.sent, &self.url);
         let took = self.bench.measured(|bench| {
@@ -107,7 +115,9 @@ pub fn everything(run: &Run, out: &mut Outcome) {
     let server = run.server();
     batch(&server.database, &table(None));
     let token = anon();
-    let plans: Vec<Plan> = (0..SUBSCRIBERS).map(|number| subscriber(number, token.clone(), None)).collect();
+    let plans: Vec<Plan> = (0..SUBSCRIBERS)
+        .map(|number| subscriber(number, token.clone(), None))
+        .collect();
     let classes = (0..SUBSCRIBERS).map(|_| (0..WRITERS as u32).collect());
     let mut stream = Stream::open(&server, &plans, classes, rows(WRITERS));
     stream.run(200.0, 1.0);
@@ -117,9 +127,15 @@ pub fn everything(run: &Run, out: &mut Outcome) {
         let (took, messages) = stream.run(rate, seconds);
         let whole = took.deliveries == messages * SUBSCRIBERS as u64;
         most = most.max(took.per_second());
-        out.figure(&format!("at {rate} rows a second: deliveries a second"), took.per_second());
+        out.figure(
+            &format!("at {rate} rows a second: deliveries a second"),
+            took.per_second(),
+        );
         out.figure(&format!("at {rate} rows a second: p50, ms"), stream.ms(0.5));
-        out.figure(&format!("at {rate} rows a second: deliveries per server CPU-s"), took.per_cpu());
+        out.figure(
+            &format!("at {rate} rows a second: deliveries per server CPU-s"),
+            took.per_cpu(),
+        );
         // In time: what was written is delivered at most a fifth of the time later.
         if !whole || took.seconds > seconds * 1.2 || messages < (rate * seconds * 0.95) as u64 {
             break;
@@ -128,35 +144,77 @@ pub fn everything(run: &Run, out: &mut Outcome) {
         bytes = (stream.bench.check.bytes / took.deliveries) as usize;
     }
     // Its frames are as long as the server's were.
-    let mut floor = Floor::start(Shape { sockets: SUBSCRIBERS, bytes, batch: 16, rate: None });
+    let mut floor = Floor::start(Shape {
+        sockets: SUBSCRIBERS,
+        bytes,
+        batch: 16,
+        rate: None,
+    });
     floor.run(seconds / 2.0);
     let (floor, verdict) = floor.end();
     out.judge(&verdict);
-    out.row("500 subscribers of everything: highest rate delivered whole and in time", Target::AtLeast(5000.0), best, "rows a second");
-    out.row("the same, deliveries a second at most", Target::None, most, "a second");
-    out.row_beside("the same, at that rate", Target::None, figures.per_cpu(), "deliveries/CPU-s", Some(floor));
+    out.row(
+        "500 subscribers of everything: highest rate delivered whole and in time",
+        Target::AtLeast(5000.0),
+        best,
+        "rows a second",
+    );
+    out.row(
+        "the same, deliveries a second at most",
+        Target::None,
+        most,
+        "a second",
+    );
+    out.row_beside(
+        "the same, at that rate",
+        Target::None,
+        figures.per_cpu(),
+        "deliveries/CPU-s",
+        Some(floor),
+    );
     out.figure("bytes of a frame", bytes as f64);
     stream.judge(out);
 }
 
 pub fn owner(run: &Run, out: &mut Outcome) {
     let server = run.server();
-    batch(&server.database, &table(Some("owner = (select auth.uid())")));
+    batch(
+        &server.database,
+        &table(Some("owner = (select auth.uid())")),
+    );
     let mut stream = owners(&server, 500);
     stream.run(2000.0, 1.0);
     let (took, messages) = stream.run(10_000.0, run.seconds(6.0));
-    out.row("500 owners under row level security, 10,000 rows a second, p50", Target::None, stream.ms(0.5), "ms");
+    out.row(
+        "500 owners under row level security, 10,000 rows a second, p50",
+        Target::None,
+        stream.ms(0.5),
+        "ms",
+    );
     out.row("the same, p99", Target::AtMost(50.0), stream.ms(0.99), "ms");
     out.figure("rows a second written", messages as f64 / run.seconds(6.0));
-    out.figure("server CPU a row, µs", took.cpu.server * 1e6 / messages as f64);
-    out.figure("Postgres CPU a row, writing included, µs", took.cpu.database * 1e6 / messages as f64);
+    out.figure(
+        "server CPU a row, µs",
+        took.cpu.server * 1e6 / messages as f64,
+    );
+    out.figure(
+        "Postgres CPU a row, writing included, µs",
+        took.cpu.database * 1e6 / messages as f64,
+    );
     stream.judge(out);
 }
 
 /// Subscribers each of whom sees the rows that are his.
 fn owners(server: &Server, count: usize) -> Stream {
-    let plans: Vec<Plan> = (0..count).map(|number| subscriber(number, user(number), None)).collect();
-    Stream::open(server, &plans, (0..count).map(|number| vec![number as u32]), rows(count))
+    let plans: Vec<Plan> = (0..count)
+        .map(|number| subscriber(number, user(number), None))
+        .collect();
+    Stream::open(
+        server,
+        &plans,
+        (0..count).map(|number| vec![number as u32]),
+        rows(count),
+    )
 }
 
 pub fn owner_scale(run: &Run, out: &mut Outcome) {
@@ -164,18 +222,32 @@ pub fn owner_scale(run: &Run, out: &mut Outcome) {
     let mut costs = Vec::new();
     for count in [50, 5000] {
         let server = run.server();
-        batch(&server.database, &table(Some("owner = (select auth.uid())")));
+        batch(
+            &server.database,
+            &table(Some("owner = (select auth.uid())")),
+        );
         let mut stream = owners(&server, count);
         stream.run(RATE, 1.0);
         let (took, messages) = stream.run(RATE, run.seconds(6.0));
         let cost = took.cpu.whole() * 1e6 / messages as f64;
-        out.figure(&format!("{count} owners: CPU a row, server and Postgres, µs"), cost);
-        out.figure(&format!("{count} owners: CPU a row, server alone, µs"), took.cpu.server * 1e6 / messages as f64);
+        out.figure(
+            &format!("{count} owners: CPU a row, server and Postgres, µs"),
+            cost,
+        );
+        out.figure(
+            &format!("{count} owners: CPU a row, server alone, µs"),
+            took.cpu.server * 1e6 / messages as f64,
+        );
         out.figure(&format!("{count} owners: p99, ms"), stream.ms(0.99));
         costs.push(cost);
         stream.judge(out);
     }
-    out.row("5,000 owners instead of 50, 5,000 rows a second: CPU of server and Postgres", Target::AtMost(1.3), costs[1] / costs[0], "times");
+    out.row(
+        "5,000 owners instead of 50, 5,000 rows a second: CPU of server and Postgres",
+        Target::AtMost(1.3),
+        costs[1] / costs[0],
+        "times",
+    );
 }
 
 pub fn member(run: &Run, out: &mut Outcome) {
@@ -185,20 +257,45 @@ pub fn member(run: &Run, out: &mut Outcome) {
     let server = run.server();
     let policy = "exists (select 1 from bench.members m where m.room = rows.room and m.user_id = (select auth.uid()))";
     batch(&server.database, &table(Some(policy)));
-    let members: Vec<String> = (0..SUBSCRIBERS).map(|number| format!("({}, '{}')", number % ROOMS, user_id(number))).collect();
-    batch(&server.database, &format!("insert into bench.members values {}; analyze bench.members;", members.join(", ")));
+    let members: Vec<String> = (0..SUBSCRIBERS)
+        .map(|number| format!("({}, '{}')", number % ROOMS, user_id(number)))
+        .collect();
+    batch(
+        &server.database,
+        &format!(
+            "insert into bench.members values {}; analyze bench.members;",
+            members.join(", ")
+        ),
+    );
     let plans: Vec<Plan> = (0..SUBSCRIBERS)
-        .map(|number| subscriber(number, user(number), Some(format!("room=eq.{}", number % ROOMS))))
+        .map(|number| {
+            subscriber(
+                number,
+                user(number),
+                Some(format!("room=eq.{}", number % ROOMS)),
+            )
+        })
         .collect();
     let classes = (0..SUBSCRIBERS).map(|number| vec![(number % ROOMS) as u32]);
     let mut stream = Stream::open(&server, &plans, classes, rows(ROOMS));
     stream.run(1000.0, 1.0);
     let (took, messages) = stream.run(RATE, run.seconds(6.0));
-    out.row("500 members of 125 rooms, a membership table, 4,000 rows a second, p50", Target::None, stream.ms(0.5), "ms");
+    out.row(
+        "500 members of 125 rooms, a membership table, 4,000 rows a second, p50",
+        Target::None,
+        stream.ms(0.5),
+        "ms",
+    );
     out.row("the same, p99", Target::None, stream.ms(0.99), "ms");
     out.figure("rows a second written", messages as f64 / run.seconds(6.0));
-    out.figure("server CPU a row, µs", took.cpu.server * 1e6 / messages as f64);
-    out.figure("Postgres CPU a row, µs", took.cpu.database * 1e6 / messages as f64);
+    out.figure(
+        "server CPU a row, µs",
+        took.cpu.server * 1e6 / messages as f64,
+    );
+    out.figure(
+        "Postgres CPU a row, µs",
+        took.cpu.database * 1e6 / messages as f64,
+    );
     stream.judge(out);
 }
 
@@ -206,11 +303,24 @@ pub fn latency(run: &Run, out: &mut Outcome) {
     let server = run.server();
     batch(&server.database, &table(None));
     let plans = [subscriber(0, anon(), None)];
-    let mut stream = Stream::open(&server, &plans, [vec![0]], Writers { batch: 1, ..rows(1) });
+    let mut stream = Stream::open(
+        &server,
+        &plans,
+        [vec![0]],
+        Writers {
+            batch: 1,
+            ..rows(1)
+        },
+    );
     stream.bench.client.nap = 0;
     stream.run(100.0, 1.0);
     stream.run(100.0, run.seconds(8.0));
-    out.row("1 subscriber, 100 changes a second, insert to receipt, p50", Target::AtMost(1.5), stream.ms(0.5), "ms");
+    out.row(
+        "1 subscriber, 100 changes a second, insert to receipt, p50",
+        Target::AtMost(1.5),
+        stream.ms(0.5),
+        "ms",
+    );
     out.row("the same, p99", Target::AtMost(6.0), stream.ms(0.99), "ms");
     stream.judge(out);
 }
@@ -231,16 +341,32 @@ pub fn dbcast(run: &Run, out: &mut Outcome) {
     let seconds = run.seconds(5.0);
     stream.run(RATE / 10.0, 1.0);
     let (took, messages) = stream.run(RATE, seconds);
-    out.row("realtime.send, batches of 100 to 1 subscriber, 20,000 a second asked for", Target::AtLeast(RATE * 0.98), took.per_second(), "a second");
+    out.row(
+        "realtime.send, batches of 100 to 1 subscriber, 20,000 a second asked for",
+        Target::AtLeast(RATE * 0.98),
+        took.per_second(),
+        "a second",
+    );
     out.figure("written a second", messages as f64 / seconds);
     out.figure("p50 of those, ms", stream.ms(0.5));
-    out.figure("server CPU a message, µs", took.cpu.server * 1e6 / messages as f64);
-    out.figure("Postgres CPU a message, µs", took.cpu.database * 1e6 / messages as f64);
+    out.figure(
+        "server CPU a message, µs",
+        took.cpu.server * 1e6 / messages as f64,
+    );
+    out.figure(
+        "Postgres CPU a message, µs",
+        took.cpu.database * 1e6 / messages as f64,
+    );
     stream.writers.batch = 1;
     stream.bench.client.nap = 0;
     stream.run(100.0, 1.0);
     stream.run(100.0, run.seconds(6.0));
-    out.row("realtime.send at 100 a second, to receipt, p50", Target::AtMost(1.2), stream.ms(0.5), "ms");
+    out.row(
+        "realtime.send at 100 a second, to receipt, p50",
+        Target::AtMost(1.2),
+        stream.ms(0.5),
+        "ms",
+    );
     out.figure("the same, p99, ms", stream.ms(0.99));
     stream.judge(out);
 }

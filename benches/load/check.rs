@@ -136,19 +136,26 @@ impl Check {
         self.received += 1;
         self.whole += 1;
         self.last = now();
-        self.latency.saturating_record(self.last.saturating_sub(mark.due));
+        self.latency
+            .saturating_record(self.last.saturating_sub(mark.due));
     }
 
     fn example(&mut self, what: &str, socket: usize, mark: Mark) {
         if self.examples.len() < 5 {
             let Mark { class, number, .. } = mark;
-            self.examples.push(format!("{what}: socket {socket}, class {class}, number {number}"));
+            self.examples.push(format!(
+                "{what}: socket {socket}, class {class}, number {number}"
+            ));
         }
     }
 
     /// How many deliveries there should be in all when `sent` says how many messages each class had.
     pub fn expected(&self, sent: impl Fn(u32) -> u64) -> u64 {
-        self.courses.iter().flatten().map(|course| sent(course.class)).sum()
+        self.courses
+            .iter()
+            .flatten()
+            .map(|course| sent(course.class))
+            .sum()
     }
 
     /// The verdict, given how many messages each class had.
@@ -194,7 +201,11 @@ impl Course {
             return false;
         };
         let (from, to) = self.gaps.swap_remove(at);
-        self.gaps.extend([(from, number), (number + 1, to)].into_iter().filter(|(from, to)| from < to));
+        self.gaps.extend(
+            [(from, number), (number + 1, to)]
+                .into_iter()
+                .filter(|(from, to)| from < to),
+        );
         true
     }
 }

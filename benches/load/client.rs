@@ -82,8 +82,13 @@ impl Client {
     pub fn connect(&mut self, port: u16, first: &[u8], state: State) -> usize {
         let number = self.sockets.len();
         let flags = net::SocketFlags::NONBLOCK | net::SocketFlags::CLOEXEC;
-        let fd = net::socket_with(net::AddressFamily::INET, net::SocketType::STREAM, flags, None)
-            .expect("a socket: is the limit of open files too low?");
+        let fd = net::socket_with(
+            net::AddressFamily::INET,
+            net::SocketType::STREAM,
+            flags,
+            None,
+        )
+        .expect("a socket: is the limit of open files too low?");
         net::sockopt::set_tcp_nodelay(&fd, true).expect("no delay");
         match net::connect(&fd, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
@@ -215,7 +220,10 @@ impl Client {
         }
         while let Some((opcode, begin, end)) = wire::first_frame(bytes) {
             if opcode == wire::CLOSE {
-                let code = bytes[begin..end].iter().take(2).fold(0, |code, byte| code * 256 + u32::from(*byte));
+                let code = bytes[begin..end]
+                    .iter()
+                    .take(2)
+                    .fold(0, |code, byte| code * 256 + u32::from(*byte));
                 return self.lose(number, format!("the server closed it with {code}"), each);
             }
             each(number, Said::Frame(opcode, &bytes[begin..end]));

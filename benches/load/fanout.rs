@@ -16,7 +16,11 @@ const PAYLOAD: usize = 200;
 pub const FRAME: usize = PAYLOAD + 22;
 
 /// Joined sockets that receive classes, and senders behind them that receive nothing.
-pub fn bench(server: &Server, plans: &[Plan], classes: impl IntoIterator<Item = Vec<u32>>) -> Bench {
+pub fn bench(
+    server: &Server,
+    plans: &[Plan],
+    classes: impl IntoIterator<Item = Vec<u32>>,
+) -> Bench {
     let mut client = Client::new();
     join(&mut client, server.port, plans);
     Bench {
@@ -37,8 +41,14 @@ pub fn send(bench: &mut Bench, socket: usize, topic: &str, mark: Mark) {
 /// One topic, all but the last socket receive.
 pub fn one_topic(server: &Server, receivers: usize) -> Bench {
     let token = anon();
-    let plans: Vec<Plan> = (0..=receivers).map(|_| Plan::public(&token, "realtime:all")).collect();
-    bench(server, &plans, (0..=receivers).map(|socket| if socket < receivers { vec![0] } else { vec![] }))
+    let plans: Vec<Plan> = (0..=receivers)
+        .map(|_| Plan::public(&token, "realtime:all"))
+        .collect();
+    bench(
+        server,
+        &plans,
+        (0..=receivers).map(|socket| if socket < receivers { vec![0] } else { vec![] }),
+    )
 }
 
 pub fn fanout(run: &Run, out: &mut Outcome) {
@@ -50,9 +60,23 @@ pub fn fanout(run: &Run, out: &mut Outcome) {
     bench.client.nap = 200;
     let mut sent = 0;
     let to = RECEIVERS as u64;
-    let shape = |batch, rate| Shape { sockets: RECEIVERS, bytes: FRAME, batch, rate };
+    let shape = |batch, rate| Shape {
+        sockets: RECEIVERS,
+        bytes: FRAME,
+        batch,
+        rate,
+    };
     let mut one = |bench: &mut Bench, due| {
-        send(bench, RECEIVERS, "realtime:all", Mark { due, class: 0, number: sent });
+        send(
+            bench,
+            RECEIVERS,
+            "realtime:all",
+            Mark {
+                due,
+                class: 0,
+                number: sent,
+            },
+        );
         sent += 1;
     };
     bench.paced(RATE, 0.5, &mut one);
@@ -85,13 +109,38 @@ pub fn fanout(run: &Run, out: &mut Outcome) {
     };
     let (slow, flat, batched) = (ended(slow), ended(flat), ended(batched));
     let unit = "deliveries/CPU-s";
-    out.row_beside("fan-out to 2,000, one message a wake-up", Target::None, modest.per_cpu(), unit, Some(slow));
-    out.row("the same through floor", Target::AtLeast(0.75), modest.per_cpu() / slow, "of floor");
-    out.row_beside("fan-out to 2,000, window 4, messages queue", Target::None, queued.per_cpu(), unit, Some(flat));
-    out.row("the same through floor of one write a message", Target::AtLeast(1.0), queued.per_cpu() / flat, "of floor");
+    out.row_beside(
+        "fan-out to 2,000, one message a wake-up",
+        Target::None,
+        modest.per_cpu(),
+        unit,
+        Some(slow),
+    );
+    out.row(
+        "the same through floor",
+        Target::AtLeast(0.75),
+        modest.per_cpu() / slow,
+        "of floor",
+    );
+    out.row_beside(
+        "fan-out to 2,000, window 4, messages queue",
+        Target::None,
+        queued.per_cpu(),
+        unit,
+        Some(flat),
+    );
+    out.row(
+        "the same through floor of one write a message",
+        Target::AtLeast(1.0),
+        queued.per_cpu() / flat,
+        "of floor",
+    );
     out.figure("floor of 16 frames a writev, deliveries/CPU-s", batched);
     out.figure("window 4, deliveries a second", queued.per_second());
-    out.figure("client, part of a core at the modest rate", modest.own / 2.0);
+    out.figure(
+        "client, part of a core at the modest rate",
+        modest.own / 2.0,
+    );
 }
 
 pub fn rooms(run: &Run, out: &mut Outcome) {
@@ -103,7 +152,9 @@ pub fn rooms(run: &Run, out: &mut Outcome) {
     let server = run.server();
     let token = anon();
     let topic = |socket: usize| format!("realtime:room{}", socket / ROOM);
-    let plans: Vec<Plan> = (0..SOCKETS).map(|socket| Plan::public(&token, &topic(socket))).collect();
+    let plans: Vec<Plan> = (0..SOCKETS)
+        .map(|socket| Plan::public(&token, &topic(socket)))
+        .collect();
     // The first of each room speaks, the others hear it.
     let classes = (0..SOCKETS).map(|socket| match socket % ROOM {
         0 => vec![],
@@ -120,7 +171,11 @@ pub fn rooms(run: &Run, out: &mut Outcome) {
     let mut sent = 0;
     let mut one = |bench: &mut Bench, due| {
         let room = sent % ROOMS;
-        let mark = Mark { due, class: room as u32, number: (sent / ROOMS) as u64 };
+        let mark = Mark {
+            due,
+            class: room as u32,
+            number: (sent / ROOMS) as u64,
+        };
         send(bench, room * ROOM, &topic(room * ROOM), mark);
         sent += 1;
     };
@@ -134,14 +189,27 @@ pub fn rooms(run: &Run, out: &mut Outcome) {
         floor.run(seconds);
     }
     let (messages, rooms) = (messages, ROOMS as u64);
-    let mut verdict = bench.check.verdict(|room| messages / rooms + u64::from(u64::from(room) < messages % rooms));
+    let mut verdict = bench
+        .check
+        .verdict(|room| messages / rooms + u64::from(u64::from(room) < messages % rooms));
     verdict.trouble.append(&mut bench.trouble);
     out.judge(&verdict);
     let (floor, verdict) = floor.end();
     out.judge(&verdict);
     let unit = "deliveries/CPU-s";
-    out.row_beside("5,000 sockets in rooms of 4", Target::None, took.per_cpu(), unit, Some(floor));
-    out.row("the same through floor", Target::AtLeast(0.60), took.per_cpu() / floor, "of floor");
+    out.row_beside(
+        "5,000 sockets in rooms of 4",
+        Target::None,
+        took.per_cpu(),
+        unit,
+        Some(floor),
+    );
+    out.row(
+        "the same through floor",
+        Target::AtLeast(0.60),
+        took.per_cpu() / floor,
+        "of floor",
+    );
     out.figure("messages a second", RATE);
     out.figure("p50, ms", bench.check.ms(0.5));
     out.figure("p99, ms", bench.check.ms(0.99));

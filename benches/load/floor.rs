@@ -86,21 +86,42 @@ impl Floor {
         let before = self.check.whole;
         let end = now() + (seconds * 1e6) as u64 + 20_000;
         while now() < end {
-            receive(&mut self.client, &mut self.check, &mut self.trouble, now() + 20_000);
+            receive(
+                &mut self.client,
+                &mut self.check,
+                &mut self.trouble,
+                now() + 20_000,
+            );
         }
         // It may wait for room in a socket, and needs this side to read.
         let answer = std::thread::scope(|scope| {
             let answer = scope.spawn(|| line(&mut self.from));
             while !answer.is_finished() {
-                receive(&mut self.client, &mut self.check, &mut self.trouble, now() + 5_000);
+                receive(
+                    &mut self.client,
+                    &mut self.check,
+                    &mut self.trouble,
+                    now() + 5_000,
+                );
             }
             answer.join().expect("the floor answers")
         });
         let mut words = answer.split(' ');
-        self.sent += words.next().and_then(|word| word.parse::<u64>().ok()).expect("messages");
+        self.sent += words
+            .next()
+            .and_then(|word| word.parse::<u64>().ok())
+            .expect("messages");
         let expected = self.sent * self.shape.sockets as u64;
-        drain(&mut self.client, &mut self.check, &mut self.trouble, expected);
-        self.cpu += words.next().and_then(|word| word.parse::<f64>().ok()).expect("CPU");
+        drain(
+            &mut self.client,
+            &mut self.check,
+            &mut self.trouble,
+            expected,
+        );
+        self.cpu += words
+            .next()
+            .and_then(|word| word.parse::<f64>().ok())
+            .expect("CPU");
         self.deliveries += self.check.whole - before;
     }
 
@@ -123,7 +144,12 @@ fn line(from: &mut impl BufRead) -> String {
 /// The child's part. Its arguments are those that [`Floor::start`] gives.
 pub fn child(arguments: &[String]) {
     let number = |at: usize| arguments[at].parse::<f64>().expect("a number");
-    let (sockets, bytes, batch, rate) = (number(0) as usize, number(1) as usize, number(2) as usize, number(3));
+    let (sockets, bytes, batch, rate) = (
+        number(0) as usize,
+        number(1) as usize,
+        number(2) as usize,
+        number(3),
+    );
     raise_open_files();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     // The usual queue of 128 connections loses some of those that come at once.
@@ -139,7 +165,11 @@ pub fn child(arguments: &[String]) {
         .collect();
     println!("ready");
     let head = b"\x04\x0c\x05\x00\x01realtime:all-bench";
-    let mark = |number| Mark { due: now(), class: 0, number };
+    let mark = |number| Mark {
+        due: now(),
+        class: 0,
+        number,
+    };
     let mut sent = 0;
     for line in std::io::stdin().lines().map_while(Result::ok) {
         let seconds: f64 = line.parse().expect("seconds");
@@ -156,7 +186,11 @@ pub fn child(arguments: &[String]) {
             let mut frames = Vec::with_capacity(batch);
             for _ in 0..batch {
                 let mut payload = head.to_vec();
-                payload.extend(mark(sent).padded(bytes.saturating_sub(head.len())).as_bytes());
+                payload.extend(
+                    mark(sent)
+                        .padded(bytes.saturating_sub(head.len()))
+                        .as_bytes(),
+                );
                 let mut frame = Vec::new();
                 wire::put_plain(&mut frame, wire::BINARY, &payload);
                 frames.push(frame);

@@ -41,7 +41,13 @@ pub struct Joined {
 }
 
 /// Opens the planned sockets, at most `together` under way at once, and joins each to its topic. They get the client's next numbers.
-pub fn join_all(client: &mut Client, port: u16, plans: &[Plan], together: usize, patience: f64) -> Joined {
+pub fn join_all(
+    client: &mut Client,
+    port: u16,
+    plans: &[Plan],
+    together: usize,
+    patience: f64,
+) -> Joined {
     let first = client.len();
     let began = now();
     let end = began + (patience * 1e6) as u64;
@@ -66,7 +72,9 @@ pub fn join_all(client: &mut Client, port: u16, plans: &[Plan], together: usize,
             begun += 1;
         }
         client.turn(end.min(now() + 100_000), |socket, said| {
-            let Some(at) = socket.checked_sub(first) else { return };
+            let Some(at) = socket.checked_sub(first) else {
+                return;
+            };
             match said {
                 Said::Opened => opened.push_back(socket),
                 Said::Frame(wire::TEXT, frame) if missing[at] > 0 => match meaning(frame) {
@@ -103,7 +111,10 @@ pub fn join_all(client: &mut Client, port: u16, plans: &[Plan], together: usize,
     joined.each.sort_unstable();
     if joined.each.len() < plans.len() && joined.trouble.is_empty() {
         let missing = plans.len() - joined.each.len();
-        joined.trouble.push(format!("{missing} of {} joins were not answered", plans.len()));
+        joined.trouble.push(format!(
+            "{missing} of {} joins were not answered",
+            plans.len()
+        ));
     }
     joined.trouble.truncate(5);
     joined
@@ -112,7 +123,8 @@ pub fn join_all(client: &mut Client, port: u16, plans: &[Plan], together: usize,
 /// Whether a frame of a channel is one that joining waits for, and whether it is a good one.
 fn meaning(frame: &[u8]) -> Option<Result<(), String>> {
     let has = |what: &[u8]| memchr::memmem::find(frame, what).is_some();
-    let counts = has(br#""phx_reply""#) && !has(br#""phoenix""#) || has(br#""system""#) && has(br#""extension":"postgres_changes""#);
+    let counts = has(br#""phx_reply""#) && !has(br#""phoenix""#)
+        || has(br#""system""#) && has(br#""extension":"postgres_changes""#);
     counts.then(|| match has(br#""status":"ok""#) {
         true => Ok(()),
         false => Err(String::from_utf8_lossy(frame).into_owned()),
@@ -155,7 +167,10 @@ pub struct Heart {
 impl Heart {
     /// From now on.
     pub fn new() -> Self {
-        Self { began: now(), beats: 0 }
+        Self {
+            began: now(),
+            beats: 0,
+        }
     }
 
     /// Sends those that are due.

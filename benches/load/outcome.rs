@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
+use super::Run;
 use super::check::Verdict;
 use super::process::load_average;
 
@@ -53,7 +54,14 @@ impl Outcome {
     }
 
     /// The same beside a floor of the same run and unit.
-    pub fn row_beside(&mut self, what: &str, target: Target, figure: f64, unit: &'static str, floor: Option<f64>) {
+    pub fn row_beside(
+        &mut self,
+        what: &str,
+        target: Target,
+        figure: f64,
+        unit: &'static str,
+        floor: Option<f64>,
+    ) {
         self.rows.push(Row {
             what: what.to_owned(),
             target,
@@ -78,7 +86,7 @@ impl Outcome {
     }
 
     /// Prints it and writes its file. True when nothing was lost, doubled or delivered to the wrong socket.
-    pub fn finish(self, seconds: f64, quick: bool) -> bool {
+    pub fn finish(self, seconds: f64, run: &Run) -> bool {
         let mut rows = Vec::new();
         for row in &self.rows {
             let (word, limit, met) = match row.target {
@@ -108,24 +116,34 @@ impl Outcome {
             println!("  {name:62} {value}");
         }
         let clean = self.verdict.clean();
-        let Verdict { expected, received, lost, doubled, wrong, ref trouble } = self.verdict;
+        let Verdict {
+            expected,
+            received,
+            lost,
+            doubled,
+            wrong,
+            ref trouble,
+        } = self.verdict;
         match clean {
-            true => println!("  {received} of {expected} delivered, none doubled, none to the wrong socket"),
+            true => println!(
+                "  {received} of {expected} delivered, none doubled, none to the wrong socket"
+            ),
             false => println!(
                 "  !!! WRONG DELIVERIES: {received} of {expected} delivered, {lost} lost, {doubled} doubled, {wrong} to the wrong socket\n  !!! {}",
                 trouble.join("\n  !!! ")
             ),
         }
-        let flag = if quick { " --quick" } else { "" };
+        let flag = if run.quick { " --quick" } else { "" };
         let file = json!({
-            "name": self.name, "command": format!("cargo bench --bench load --{flag} {}", self.name), "quick": quick,
+            "name": self.name, "command": format!("cargo bench --bench load --{flag} {}", self.name), "quick": run.quick, "built_here": run.built_here, "postgres": run.postgres.get(),
             "targets": rows, "figures": self.figures, "verdict": self.verdict.json(), "seconds": rounded(seconds),
             "load_average": { "before": self.load_before, "after": load_average() },
         });
         let folder = target_folder().join("bench/load");
         std::fs::create_dir_all(&folder).expect("a folder for results");
         let text = serde_json::to_string_pretty(&file).expect("json");
-        std::fs::write(folder.join(format!("{}.json", self.name)), text + "\n").expect("a file for results");
+        std::fs::write(folder.join(format!("{}.json", self.name)), text + "\n")
+            .expect("a file for results");
         clean
     }
 }

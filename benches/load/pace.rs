@@ -54,7 +54,12 @@ impl Bench {
         let (began, before) = (now(), Cpu::of(self.server));
         let own = super::process::own_cpu();
         let expected = work(self);
-        drain(&mut self.client, &mut self.check, &mut self.trouble, expected);
+        drain(
+            &mut self.client,
+            &mut self.check,
+            &mut self.trouble,
+            expected,
+        );
         let seconds = (self.check.last.max(began + 1) - began) as f64 / 1e6;
         Took {
             deliveries: self.check.received,
@@ -93,7 +98,13 @@ impl Bench {
     }
 
     /// Calls `send` whenever fewer than `window` messages are under way, each of which is delivered `to` times. How many there were.
-    pub fn windowed(&mut self, window: u64, to: u64, seconds: f64, mut send: impl FnMut(&mut Self, u64)) -> u64 {
+    pub fn windowed(
+        &mut self,
+        window: u64,
+        to: u64,
+        seconds: f64,
+        mut send: impl FnMut(&mut Self, u64),
+    ) -> u64 {
         let (end, first) = (now() + (seconds * 1e6) as u64, self.check.whole);
         let (mut sent, mut last) = (0, now());
         while now() < end {
@@ -101,10 +112,16 @@ impl Bench {
                 send(self, now());
                 (sent, last) = (sent + 1, now());
             } else {
-                receive(&mut self.client, &mut self.check, &mut self.trouble, now() + 20_000);
+                receive(
+                    &mut self.client,
+                    &mut self.check,
+                    &mut self.trouble,
+                    now() + 20_000,
+                );
             }
             if now() > last + 3_000_000 {
-                self.trouble.push("a message was not delivered within 3 s".to_owned());
+                self.trouble
+                    .push("a message was not delivered within 3 s".to_owned());
                 break;
             }
         }

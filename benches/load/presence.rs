@@ -28,7 +28,12 @@ fn members(server: &Server, count: usize, classes: &[u32]) -> Bench {
 }
 
 fn track(bench: &mut Bench, member: usize, due: u64) {
-    let mark = Mark { due, class: 0, number: member as u64 }.text();
+    let mark = Mark {
+        due,
+        class: 0,
+        number: member as u64,
+    }
+    .text();
     let payload = format!(r#"{{"type":"presence","event":"track","payload":{{"m":"{mark}"}}}}"#);
     let mut bytes = Vec::new();
     wire::push(&mut bytes, "3", TOPIC, "presence", &payload);
@@ -37,17 +42,29 @@ fn track(bench: &mut Bench, member: usize, due: u64) {
 
 fn untrack(bench: &mut Bench, member: usize) {
     let mut bytes = Vec::new();
-    wire::push(&mut bytes, "4", TOPIC, "presence", r#"{"type":"presence","event":"untrack"}"#);
+    wire::push(
+        &mut bytes,
+        "4",
+        TOPIC,
+        "presence",
+        r#"{"type":"presence","event":"untrack"}"#,
+    );
     bench.client.send(member, &bytes);
 }
 
 /// Receives once until a time: every mark in every frame. `left` says when a member's going was due. Frames with marks are counted.
 fn receive(bench: &mut Bench, left: &[u64], frames: &mut u64, until: u64) {
-    let Bench { client, check, trouble, .. } = bench;
+    let Bench {
+        client,
+        check,
+        trouble,
+        ..
+    } = bench;
     client.turn(until, |socket, said| match said {
         Said::Frame(_, frame) => {
             let mut any = false;
-            let [joins, leaves] = [&br#""joins":{"#[..], br#""leaves":{"#].map(|key| memchr::memmem::find(frame, key).unwrap_or(0));
+            let [joins, leaves] = [&br#""joins":{"#[..], br#""leaves":{"#]
+                .map(|key| memchr::memmem::find(frame, key).unwrap_or(0));
             for (place, mut mark) in Mark::all(frame) {
                 // Whichever of the two maps began last before it is the one that it is in.
                 let gone = place > leaves && (leaves > joins || place < joins);
@@ -102,7 +119,12 @@ pub fn presence(run: &Run, out: &mut Outcome) {
         out.figure("server CPU, s", took.cpu.server);
         judge(bench, out, |_| MEMBERS as u64);
     }
-    out.row("500 members track at once, until all have seen all, best run", Target::AtMost(300.0), best, "ms");
+    out.row(
+        "500 members track at once, until all have seen all, best run",
+        Target::AtMost(300.0),
+        best,
+        "ms",
+    );
     out.figure("each run, ms", all);
 }
 
@@ -145,14 +167,30 @@ pub fn churn(run: &Run, out: &mut Outcome) {
         let cost = took.cpu.server * 1e6 / took.deliveries as f64;
         costs.push(cost);
         let p99 = bench.check.ms(0.99);
-        out.figure(&format!("{count} members: server CPU a change and member, µs"), cost);
-        out.figure(&format!("{count} members: frames a change and member"), frames as f64 / took.deliveries as f64);
+        out.figure(
+            &format!("{count} members: server CPU a change and member, µs"),
+            cost,
+        );
+        out.figure(
+            &format!("{count} members: frames a change and member"),
+            frames as f64 / took.deliveries as f64,
+        );
         out.figure(&format!("{count} members: p50, ms"), bench.check.ms(0.5));
         match count {
-            5000 => out.row("5,000 members, 50 come and 50 go a second, p99 of the diff", Target::AtMost(100.0), p99, "ms"),
+            5000 => out.row(
+                "5,000 members, 50 come and 50 go a second, p99 of the diff",
+                Target::AtMost(100.0),
+                p99,
+                "ms",
+            ),
             _ => out.figure(&format!("{count} members: p99, ms"), p99),
         }
         judge(bench, out, |_| comings as u64);
     }
-    out.row("server CPU a delivery, 5,000 members instead of 1,000", Target::AtMost(1.25), costs[1] / costs[0], "times");
+    out.row(
+        "server CPU a delivery, 5,000 members instead of 1,000",
+        Target::AtMost(1.25),
+        costs[1] / costs[0],
+        "times",
+    );
 }

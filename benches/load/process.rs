@@ -14,12 +14,19 @@ pub struct Cpu {
 impl Cpu {
     /// Of a server and its children so far; resolution 10 ms.
     pub fn of(server: u32) -> Self {
-        let parents: Vec<(u32, u32)> = processes().filter_map(|pid| Some((pid, stat(pid)?.parent))).collect();
+        let parents: Vec<(u32, u32)> = processes()
+            .filter_map(|pid| Some((pid, stat(pid)?.parent)))
+            .collect();
         let mut family = vec![server];
         let mut database = 0.0;
         let mut at = 0;
         while let Some(&pid) = family.get(at) {
-            family.extend(parents.iter().filter(|(_, parent)| *parent == pid).map(|(pid, _)| *pid));
+            family.extend(
+                parents
+                    .iter()
+                    .filter(|(_, parent)| *parent == pid)
+                    .map(|(pid, _)| *pid),
+            );
             if at > 0
                 && let Some(stat) = stat(pid)
             {
@@ -81,7 +88,10 @@ fn stat(pid: u32) -> Option<Stat> {
 
 /// CPU seconds of a process from the scheduler, to the nanosecond; threads that have ended are not in it.
 pub fn precise(pid: u32) -> f64 {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
     let nanos = tasks.filter_map(|task| {
         let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
         text.split_whitespace().next()?.parse::<u64>().ok()
@@ -123,7 +133,10 @@ fn kib(path: &str, what: &str) -> f64 {
 /// The load average over a minute.
 pub fn load_average() -> f64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0.0)
+    text.split_whitespace()
+        .next()
+        .and_then(|word| word.parse().ok())
+        .unwrap_or(0.0)
 }
 
 /// Lets this process, and those that it starts, have as many open files as it may. The number.

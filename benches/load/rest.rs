@@ -20,7 +20,8 @@ pub fn rest(run: &Run, out: &mut Outcome) {
     let mut bench = bench(&server, &[Plan::public(&token, "realtime:rest")], [vec![0]]);
     let mut streams: Vec<TcpStream> = (0..CONNECTIONS)
         .map(|_| {
-            let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port)).expect("a connection");
+            let stream =
+                TcpStream::connect((Ipv4Addr::LOCALHOST, server.port)).expect("a connection");
             stream.set_nodelay(true).expect("no delay");
             stream
         })
@@ -28,7 +29,8 @@ pub fn rest(run: &Run, out: &mut Outcome) {
     let mut sent = 0;
     let mut refused = Vec::new();
     let mut took = None;
-    let mut latency = hdrhistogram::Histogram::<u64>::new_with_bounds(1, 60_000_000, 3).expect("valid bounds");
+    let mut latency =
+        hdrhistogram::Histogram::<u64>::new_with_bounds(1, 60_000_000, 3).expect("valid bounds");
     for seconds in [0.5, run.seconds(6.0)] {
         latency.reset();
         took = Some(bench.measured(|bench| {
@@ -36,8 +38,14 @@ pub fn rest(run: &Run, out: &mut Outcome) {
             while now() < end {
                 let began = now();
                 for stream in &mut streams {
-                    let mark = Mark { due: now(), class: 0, number: sent };
-                    stream.write_all(request(&token, mark).as_bytes()).expect("a request");
+                    let mark = Mark {
+                        due: now(),
+                        class: 0,
+                        number: sent,
+                    };
+                    stream
+                        .write_all(request(&token, mark).as_bytes())
+                        .expect("a request");
                     sent += 1;
                 }
                 for stream in &mut streams {
@@ -53,9 +61,17 @@ pub fn rest(run: &Run, out: &mut Outcome) {
         }));
     }
     let took = took.expect("it ran");
-    out.row("POST api/broadcast, one message a request, kept connections", Target::AtLeast(12_000.0), took.per_cpu(), "requests/CPU-s");
+    out.row(
+        "POST api/broadcast, one message a request, kept connections",
+        Target::AtLeast(12_000.0),
+        took.per_cpu(),
+        "requests/CPU-s",
+    );
     out.figure("requests a second over 16 connections", took.per_second());
-    out.figure("p50 of a request, ms", latency.value_at_quantile(0.5) as f64 / 1000.0);
+    out.figure(
+        "p50 of a request, ms",
+        latency.value_at_quantile(0.5) as f64 / 1000.0,
+    );
     let mut verdict = bench.check.verdict(|_| sent);
     verdict.trouble.append(&mut bench.trouble);
     refused.truncate(3);
@@ -64,7 +80,10 @@ pub fn rest(run: &Run, out: &mut Outcome) {
 }
 
 fn request(token: &str, mark: Mark) -> String {
-    let body = format!(r#"{{"messages":[{{"topic":"rest","event":"bench","payload":{}}}]}}"#, mark.json(PAYLOAD));
+    let body = format!(
+        r#"{{"messages":[{{"topic":"rest","event":"bench","payload":{}}}]}}"#,
+        mark.json(PAYLOAD)
+    );
     format!(
         "POST /realtime/v1/api/broadcast HTTP/1.1\r\nhost: localhost\r\napikey: {token}\r\nauthorization: Bearer {token}\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",

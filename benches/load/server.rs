@@ -31,7 +31,10 @@ pub struct Server {
 impl Server {
     /// Starts one on an empty folder and waits until it is ready.
     pub fn start(binary: &Path) -> Self {
-        let folder = tempfile::Builder::new().prefix("dovetail-load-").tempdir().expect("a folder");
+        let folder = tempfile::Builder::new()
+            .prefix("dovetail-load-")
+            .tempdir()
+            .expect("a folder");
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = free.local_addr().expect("its address").port();
         drop(free);
@@ -70,7 +73,8 @@ impl Server {
         let said = BufReader::new(child.stdout.take().expect("its output"));
         self.child = Some(child);
         let mut lines = said.lines().map_while(Result::ok);
-        let address = lines.find_map(|line| Some(line.trim().strip_prefix("database")?.trim().to_owned()));
+        let address =
+            lines.find_map(|line| Some(line.trim().strip_prefix("database")?.trim().to_owned()));
         let Some(address) = address else {
             panic!("the server did not start:\n{}", self.log());
         };
@@ -82,15 +86,23 @@ impl Server {
     /// Waits until it says that everything is live.
     pub fn ready(&self) {
         let began = Instant::now();
-        while self.get("/readyz").is_none_or(|answer| !answer.starts_with("HTTP/1.1 200")) {
-            assert!(began.elapsed() < PATIENCE, "the server is not ready:\n{}", self.log());
+        while self
+            .get("/readyz")
+            .is_none_or(|answer| !answer.starts_with("HTTP/1.1 200"))
+        {
+            assert!(
+                began.elapsed() < PATIENCE,
+                "the server is not ready:\n{}",
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 
     fn get(&self, path: &str) -> Option<String> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).ok()?;
-        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
@@ -112,8 +124,13 @@ impl Server {
 
     /// Ends the process, with its Postgres, and waits for that.
     pub fn stop(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
-        let _ = rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM);
+        let Some(mut child) = self.child.take() else {
+            return;
+        };
+        let _ = rustix::process::kill_process(
+            rustix::process::Pid::from_child(&child),
+            rustix::process::Signal::TERM,
+        );
         let _ = child.wait();
     }
 }

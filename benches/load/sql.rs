@@ -8,11 +8,16 @@ use super::mark::{Mark, now};
 use super::server::user_id;
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
 }
 
 async fn open(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("the database");
+    let (client, connection) = tokio_postgres::connect(url, NoTls)
+        .await
+        .expect("the database");
     tokio::spawn(connection);
     client
 }
@@ -20,6 +25,18 @@ async fn open(url: &str) -> Client {
 /// Runs SQL.
 pub fn batch(url: &str, sql: &str) {
     runtime().block_on(async { open(url).await.batch_execute(sql).await.expect("the SQL") });
+}
+
+/// Version of the database.
+pub fn version(url: &str) -> String {
+    runtime().block_on(async {
+        let row = open(url)
+            .await
+            .query_one("select current_setting('server_version')", &[])
+            .await;
+        let version: String = row.expect("a version").get(0);
+        version.split(' ').next().unwrap_or_default().to_owned()
+    })
 }
 
 /// Waits until the server has confirmed what is in the log now.
@@ -102,13 +119,23 @@ pub fn write(url: &str, plan: Writers, seconds: f64, sent: &mut Sent, running: &
             writers.push((client, statement, mine, numbers));
         }
         let began = now();
-        let tasks = writers.into_iter().enumerate().map(|(place, (client, statement, mine, mut numbers))| {
-            let local = async move {
-                one(&client, &statement, plan, (place, began, seconds), &mine, &mut numbers).await;
-                (mine, numbers)
-            };
-            tokio::spawn(local)
-        });
+        let tasks = writers.into_iter().enumerate().map(
+            |(place, (client, statement, mine, mut numbers))| {
+                let local = async move {
+                    one(
+                        &client,
+                        &statement,
+                        plan,
+                        (place, began, seconds),
+                        &mine,
+                        &mut numbers,
+                    )
+                    .await;
+                    (mine, numbers)
+                };
+                tokio::spawn(local)
+            },
+        );
         for task in tasks.collect::<Vec<_>>() {
             let (mine, numbers) = task.await.expect("a writer");
             for (class, number) in mine.into_iter().zip(numbers) {
@@ -142,20 +169,33 @@ async fn one(
         let mut marks = Vec::with_capacity(plan.batch);
         for _ in 0..plan.batch {
             let at = next % mine.len();
-            marks.push(Mark { due, class: mine[at] as u32, number: numbers[at] });
+            marks.push(Mark {
+                due,
+                class: mine[at] as u32,
+                number: numbers[at],
+            });
             numbers[at] += 1;
             next += 1;
         }
         match plan.what {
             Write::Rows => {
-                let owners: Vec<String> = marks.iter().map(|mark| user_id(mark.class as usize)).collect();
+                let owners: Vec<String> = marks
+                    .iter()
+                    .map(|mark| user_id(mark.class as usize))
+                    .collect();
                 let rooms: Vec<i32> = marks.iter().map(|mark| mark.class as i32).collect();
                 let bodies: Vec<String> = marks.iter().map(|mark| mark.padded(plan.size)).collect();
-                client.execute(statement, &[&owners, &rooms, &bodies]).await.expect("rows");
+                client
+                    .execute(statement, &[&owners, &rooms, &bodies])
+                    .await
+                    .expect("rows");
             }
             Write::Send => {
                 let payloads: Vec<String> = marks.iter().map(|mark| mark.json(plan.size)).collect();
-                client.execute(statement, &[&payloads]).await.expect("messages");
+                client
+                    .execute(statement, &[&payloads])
+                    .await
+                    .expect("messages");
             }
         }
     }

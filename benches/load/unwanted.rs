@@ -1,14 +1,11 @@
 //! `changes_drop`: rows that nobody wants, decoded and dropped, and what one very large transaction does to memory.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
-
 use serde_json::json;
 
 use super::Run;
 use super::client::Client;
 use super::join::{Plan, join};
-use super::mark::{now, sleep_until};
+use super::mark::now;
 use super::outcome::{Outcome, Target};
 use super::process::{Cpu, memory};
 use super::server::anon;
@@ -20,7 +17,9 @@ const ROWS: u64 = 1_000_000;
 fn insert(url: &str, rows: u64) {
     sql::batch(
         url,
-        &format!("insert into bench.rows (room, body) select n, 'a row that nobody wants' from generate_series(1, {rows}) n"),
+        &format!(
+            "insert into bench.rows (room, body) select n, 'a row that nobody wants' from generate_series(1, {rows}) n"
+        ),
     );
 }
 
@@ -42,6 +41,8 @@ pub fn drop_rows(run: &Run, out: &mut Outcome) {
     };
     let mut client = Client::new();
     join(&mut client, server.port, &[plan]);
+    let resident = |what| memory(server.pid(), what) / 1024.0;
+    let fresh = resident("VmRSS");
     insert(url, ROWS / 10);
     sql::confirmed(url);
     let transactions = run.count(5).max(2);
@@ -53,33 +54,38 @@ pub fn drop_rows(run: &Run, out: &mut Outcome) {
         sql::confirmed(url);
         behind += now() - committed;
     }
-    let (cpu, wall) = (Cpu::of(server.pid()).since(before), (now() - began) as f64 / 1e6);
+    let (cpu, wall) = (
+        Cpu::of(server.pid()).since(before),
+        (now() - began) as f64 / 1e6,
+    );
     let rows = (ROWS * transactions) as f64;
-    out.row("rows nobody wants, decoded and dropped, per server CPU-s", Target::AtLeast(150_000.0), rows / cpu.server, "rows/CPU-s");
-    out.figure("rows a second from commit until the slot has confirmed", rows * 1e6 / behind as f64);
+    let before_large = resident("VmRSS");
+    out.row(
+        "rows nobody wants, decoded and dropped, per server CPU-s",
+        Target::AtLeast(150_000.0),
+        rows / cpu.server,
+        "rows/CPU-s",
+    );
+    out.figure(
+        "rows a second from commit until the slot has confirmed",
+        rows * 1e6 / behind as f64,
+    );
     out.figure("rows a second, inserting included", rows / wall);
-    out.figure("Postgres CPU a row, inserting included, µs", cpu.database * 1e6 / rows);
+    out.figure(
+        "Postgres CPU a row, inserting included, µs",
+        cpu.database * 1e6 / rows,
+    );
     // One transaction: it reaches the server as a whole, and may not be held as a whole.
     let large = run.count(10_000_000);
-    sleep_until(now() + 1_000_000);
-    let resident = || memory(server.pid(), "VmRSS");
-    let (rest, running, most) = (resident(), AtomicBool::new(true), AtomicU64::new(0));
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while running.load(Ordering::Acquire) {
-                most.fetch_max(resident() as u64, Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        });
-        insert(url, large);
-        sql::confirmed(url);
-        running.store(false, Ordering::Release);
-    });
-    let most = most.into_inner() as f64;
-    let what = format!("one transaction of {large} unwanted rows: resident memory grows at most by");
-    out.row(&what, Target::AtMost(16.0), (most - rest) / 1024.0, "MiB");
-    out.figure("resident before, MiB", rest / 1024.0);
-    out.figure("resident at most during it, MiB", most / 1024.0);
-    out.figure("resident after it, MiB", resident() / 1024.0);
-    out.figure("VmHWM of the whole run, MiB", memory(server.pid(), "VmHWM") / 1024.0);
+    insert(url, large);
+    sql::confirmed(url);
+    let (after, most) = (resident("VmRSS"), resident("VmHWM"));
+    let what = format!(
+        "one transaction of {large} unwanted rows and all before it: resident memory grows at most by"
+    );
+    out.row(&what, Target::AtMost(16.0), most - fresh, "MiB");
+    out.figure("resident before any row, MiB", fresh);
+    out.figure("resident before the large transaction, MiB", before_large);
+    out.figure("resident at most ever, MiB", most);
+    out.figure("resident after it, MiB", after);
 }
