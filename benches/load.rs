@@ -19,6 +19,8 @@ mod changes;
 mod check;
 #[path = "load/client.rs"]
 mod client;
+#[path = "load/dbcast.rs"]
+mod dbcast;
 #[path = "load/fanout.rs"]
 mod fanout;
 #[path = "load/floor.rs"]
@@ -43,6 +45,8 @@ mod server;
 mod sockets;
 #[path = "load/sql.rs"]
 mod sql;
+#[path = "load/stream.rs"]
+mod stream;
 #[path = "load/unwanted.rs"]
 mod unwanted;
 #[path = "load/wire.rs"]
@@ -100,7 +104,7 @@ const SCENARIOS: &[Scenario] = &[
     ("changes_member", changes::member),
     ("changes_drop", unwanted::drop_rows),
     ("changes_latency", changes::latency),
-    ("dbcast", changes::dbcast),
+    ("dbcast", dbcast::dbcast),
     ("rest", rest::rest),
     ("presence", presence::presence),
     ("presence_churn", presence::churn),

@@ -1,19 +1,15 @@
 //! Postgres Changes: who is to see a row gets it, at what rate, how soon and at what cost.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use serde_json::json;
 
 use super::Run;
-use super::check::Check;
-use super::client::Client;
 use super::floor::{Floor, Shape};
-use super::join::{Plan, join};
-use super::mark::now;
+use super::join::Plan;
 use super::outcome::{Outcome, Target};
-use super::pace::{Bench, Took};
+use super::pace::Took;
 use super::server::{Server, anon, user, user_id};
-use super::sql::{Sent, Write, Writers, batch, table, write};
+use super::sql::{Write, Writers, batch, table};
+use super::stream::Stream;
 
 /// Bytes of the text of a row.
 const BODY: usize = 100;
@@ -32,70 +28,6 @@ fn subscriber(number: usize, token: String, filter: Option<String>) -> Plan {
         topic: format!("realtime:changes{number}"),
         join: json!({ "config": { "postgres_changes": [entry] } }).to_string(),
         changes: true,
-    }
-}
-
-/// A bench of subscribers, with what its writers sent so far.
-struct Stream {
-    bench: Bench,
-    sent: Sent,
-    writers: Writers,
-    url: String,
-}
-
-impl Stream {
-    fn open(
-        server: &Server,
-        plans: &[Plan],
-        classes: impl IntoIterator<Item = Vec<u32>>,
-        writers: Writers,
-    ) -> Self {
-        let mut client = Client::new();
-        join(&mut client, server.port, plans);
-        client.nap = 200;
-        Self {
-            bench: Bench {
-                client,
-                check: Check::new(classes),
-                trouble: Vec::new(),
-                server: server.pid(),
-            },
-            sent: vec![0; writers.classes],
-            writers,
-            url: server.database.clone(),
-        }
-    }
-
-    /// Writes at a rate for so long and waits for all of it. Beside what it took: seconds from the first write to the last delivery,
-    /// and messages.
-    fn run(&mut self, rate: f64, seconds: f64) -> (Took, u64) {
-        let plan = Writers {
-            rate,
-            ..self.writers
-        };
-        let before: u64 = self.sent.iter().sum();
-        let (sent, url) = (&mut self.sent, &self.url);
-        let took = self.bench.measured(|bench| {
-            let running = AtomicBool::new(true);
-            std::thread::scope(|scope| {
-                scope.spawn(|| write(url, plan, seconds, sent, &running));
-                while running.load(Ordering::Acquire) {
-                    bench.receive_until(now() + 20_000);
-                }
-            });
-            bench.check.expected(|class| sent[class as usize])
-        });
-        (took, self.sent.iter().sum::<u64>() - before)
-    }
-
-    fn judge(mut self, out: &mut Outcome) {
-        let mut verdict = self.bench.check.verdict(|class| self.sent[class as usize]);
-        verdict.trouble.append(&mut self.bench.trouble);
-        out.judge(&verdict);
-    }
-
-    fn ms(&self, quantile: f64) -> f64 {
-        self.bench.check.ms(quantile)
     }
 }
 
@@ -322,51 +254,5 @@ pub fn latency(run: &Run, out: &mut Outcome) {
         "ms",
     );
     out.row("the same, p99", Target::AtMost(6.0), stream.ms(0.99), "ms");
-    stream.judge(out);
-}
-
-pub fn dbcast(run: &Run, out: &mut Outcome) {
-    const RATE: f64 = 20_000.0;
-    let server = run.server();
-    let plans = [Plan::public(&anon(), "realtime:db")];
-    let writers = Writers {
-        what: Write::Send,
-        writers: 2,
-        rate: 0.0,
-        batch: 100,
-        classes: 2,
-        size: 100,
-    };
-    let mut stream = Stream::open(&server, &plans, [vec![0, 1]], writers);
-    let seconds = run.seconds(5.0);
-    stream.run(RATE / 10.0, 1.0);
-    let (took, messages) = stream.run(RATE, seconds);
-    out.row(
-        "realtime.send, batches of 100 to 1 subscriber, 20,000 a second asked for",
-        Target::AtLeast(RATE * 0.98),
-        took.per_second(),
-        "a second",
-    );
-    out.figure("written a second", messages as f64 / seconds);
-    out.figure("p50 of those, ms", stream.ms(0.5));
-    out.figure(
-        "server CPU a message, µs",
-        took.cpu.server * 1e6 / messages as f64,
-    );
-    out.figure(
-        "Postgres CPU a message, µs",
-        took.cpu.database * 1e6 / messages as f64,
-    );
-    stream.writers.batch = 1;
-    stream.bench.client.nap = 0;
-    stream.run(100.0, 1.0);
-    stream.run(100.0, run.seconds(6.0));
-    out.row(
-        "realtime.send at 100 a second, to receipt, p50",
-        Target::AtMost(1.2),
-        stream.ms(0.5),
-        "ms",
-    );
-    out.figure("the same, p99, ms", stream.ms(0.99));
     stream.judge(out);
 }

@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio_postgres::{Client, NoTls, Statement};
+use tokio_postgres::{Client, NoTls};
 
-use super::mark::{Mark, now};
+use super::mark::{Mark, now, sleep_until};
 use super::server::user_id;
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -104,56 +104,53 @@ pub fn table(policy: Option<&str>) -> String {
 }
 
 /// Writes for so long, counting on from `sent`. `running` becomes false at the end.
+///
+/// A thread for each writer: one may then sleep precisely until a batch is due, which a runtime's timers of 1 ms do not.
 pub fn write(url: &str, plan: Writers, seconds: f64, sent: &mut Sent, running: &AtomicBool) {
-    runtime().block_on(async {
-        let mut writers = Vec::new();
-        for number in 0..plan.writers {
-            let client = open(url).await;
-            let statement = match plan.what {
-                Write::Rows => ROWS,
-                Write::Send => SEND,
-            };
-            let statement = client.prepare(statement).await.expect("the statement");
-            let mine: Vec<usize> = (number..plan.classes).step_by(plan.writers).collect();
-            let numbers: Vec<u64> = mine.iter().map(|class| sent[*class]).collect();
-            writers.push((client, statement, mine, numbers));
-        }
-        let began = now();
-        let tasks = writers.into_iter().enumerate().map(
-            |(place, (client, statement, mine, mut numbers))| {
-                let local = async move {
-                    one(
-                        &client,
-                        &statement,
+    let began = now() + 50_000;
+    let numbers: Vec<(Vec<usize>, Vec<u64>)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..plan.writers)
+            .map(|place| {
+                let mine: Vec<usize> = (place..plan.classes).step_by(plan.writers).collect();
+                let mut numbers: Vec<u64> = mine.iter().map(|class| sent[*class]).collect();
+                scope.spawn(move || {
+                    runtime().block_on(one(
+                        url,
                         plan,
                         (place, began, seconds),
                         &mine,
                         &mut numbers,
-                    )
-                    .await;
+                    ));
                     (mine, numbers)
-                };
-                tokio::spawn(local)
-            },
-        );
-        for task in tasks.collect::<Vec<_>>() {
-            let (mine, numbers) = task.await.expect("a writer");
-            for (class, number) in mine.into_iter().zip(numbers) {
-                sent[class] = number;
-            }
-        }
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a writer"))
+            .collect()
     });
+    for (mine, numbers) in numbers {
+        for (class, number) in mine.into_iter().zip(numbers) {
+            sent[class] = number;
+        }
+    }
     running.store(false, Ordering::Release);
 }
 
 async fn one(
-    client: &Client,
-    statement: &Statement,
+    url: &str,
     plan: Writers,
     (place, began, seconds): (usize, u64, f64),
     mine: &[usize],
     numbers: &mut [u64],
 ) {
+    let client = open(url).await;
+    let sql = match plan.what {
+        Write::Rows => ROWS,
+        Write::Send => SEND,
+    };
+    let statement = client.prepare(sql).await.expect("the statement");
     // Writers begin one after another, not all at the same moment.
     let apart = plan.batch as f64 * 1e6 / plan.rate * plan.writers as f64;
     let first = began + (apart * place as f64 / plan.writers as f64) as u64;
@@ -165,7 +162,7 @@ async fn one(
         if due >= end || now() >= end {
             break;
         }
-        tokio::time::sleep(std::time::Duration::from_micros(due.saturating_sub(now()))).await;
+        sleep_until(due);
         let mut marks = Vec::with_capacity(plan.batch);
         for _ in 0..plan.batch {
             let at = next % mine.len();
@@ -186,14 +183,14 @@ async fn one(
                 let rooms: Vec<i32> = marks.iter().map(|mark| mark.class as i32).collect();
                 let bodies: Vec<String> = marks.iter().map(|mark| mark.padded(plan.size)).collect();
                 client
-                    .execute(statement, &[&owners, &rooms, &bodies])
+                    .execute(&statement, &[&owners, &rooms, &bodies])
                     .await
                     .expect("rows");
             }
             Write::Send => {
                 let payloads: Vec<String> = marks.iter().map(|mark| mark.json(plan.size)).collect();
                 client
-                    .execute(statement, &[&payloads])
+                    .execute(&statement, &[&payloads])
                     .await
                     .expect("messages");
             }
