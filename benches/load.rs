@@ -83,7 +83,12 @@ impl Run {
 
     /// A fresh server.
     pub fn server(&self) -> Server {
-        let server = Server::start(&self.binary);
+        self.server_with(&[])
+    }
+
+    /// The same with these in its environment.
+    pub fn server_with(&self, settings: &'static [(&'static str, &'static str)]) -> Server {
+        let server = Server::start(&self.binary, settings);
         self.postgres.get_or_init(|| sql::version(&server.database));
         server
     }

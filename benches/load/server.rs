@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Server {
     child: Option<Child>,
     binary: PathBuf,
+    /// Of its environment, beside those that all have.
+    settings: &'static [(&'static str, &'static str)],
     folder: TempDir,
     pub port: u16,
     /// The database's address, as a URL.
@@ -30,7 +32,7 @@ pub struct Server {
 
 impl Server {
     /// Starts one on an empty folder and waits until it is ready.
-    pub fn start(binary: &Path) -> Self {
+    pub fn start(binary: &Path, settings: &'static [(&'static str, &'static str)]) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("dovetail-load-")
             .tempdir()
@@ -41,6 +43,7 @@ impl Server {
         let mut server = Self {
             child: None,
             binary: binary.to_owned(),
+            settings,
             folder,
             port,
             database: String::new(),
@@ -66,6 +69,7 @@ impl Server {
             .env("API_JWT_SECRET", SECRET)
             // How long a stop takes is not measured.
             .env("DRAIN_SECONDS", "1")
+            .envs(self.settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log);
