@@ -53,6 +53,7 @@ mod unwanted;
 mod wire;
 
 use std::cell::OnceCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -158,7 +159,14 @@ fn main() -> ExitCode {
         println!("{name}");
         let began = Instant::now();
         let mut outcome = Outcome::new(name);
-        scenario(&run, &mut outcome);
+        // One that fails leaves the others to be measured.
+        let done = catch_unwind(AssertUnwindSafe(|| scenario(&run, &mut outcome)));
+        if done.is_err() {
+            outcome
+                .verdict
+                .trouble
+                .push("the scenario ended early".to_owned());
+        }
         let seconds = began.elapsed().as_secs_f64();
         println!("  {seconds:.0} s, load {:.1}", process::load_average());
         if !outcome.finish(seconds, &run) {

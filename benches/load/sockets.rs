@@ -151,7 +151,7 @@ pub fn connect(run: &Run, out: &mut Outcome) {
 }
 
 pub fn rejoin(run: &Run, out: &mut Outcome) {
-    let count = if run.quick { 4000 } else { 9000 };
+    let count = if run.quick { 4000 } else { 10_000 };
     let mut server = run.server();
     let token = anon();
     let plans: Vec<Plan> = (0..count)
@@ -230,7 +230,8 @@ pub fn latency(run: &Run, out: &mut Outcome) {
     };
     let (mut good, mut bad, mut rate) = (0.0, f64::INFINITY, 4000.0);
     for _ in 0..11 {
-        let (_, sustained) = at_rate(&mut bench, rate, 0.7);
+        // Twice, because a moment in which somebody else had the machine is not the server's limit.
+        let sustained = at_rate(&mut bench, rate, 0.7).1 || at_rate(&mut bench, rate, 0.7).1;
         if sustained {
             good = rate;
         } else {

@@ -1,6 +1,7 @@
 //! Those who write to the database, on a thread of their own.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Barrier, OnceLock};
 
 use tokio_postgres::{Client, NoTls};
 
@@ -107,17 +108,23 @@ pub fn table(policy: Option<&str>) -> String {
 ///
 /// A thread for each writer: one may then sleep precisely until a batch is due, which a runtime's timers of 1 ms do not.
 pub fn write(url: &str, plan: Writers, seconds: f64, sent: &mut Sent, running: &AtomicBool) {
-    let began = now() + 50_000;
+    // Nobody begins before all are connected.
+    let (all, began) = (Barrier::new(plan.writers), OnceLock::new());
+    let ready = || {
+        all.wait();
+        *began.get_or_init(now)
+    };
     let numbers: Vec<(Vec<usize>, Vec<u64>)> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..plan.writers)
             .map(|place| {
                 let mine: Vec<usize> = (place..plan.classes).step_by(plan.writers).collect();
                 let mut numbers: Vec<u64> = mine.iter().map(|class| sent[*class]).collect();
+                let ready = &ready;
                 scope.spawn(move || {
                     runtime().block_on(one(
                         url,
                         plan,
-                        (place, began, seconds),
+                        (place, ready, seconds),
                         &mine,
                         &mut numbers,
                     ));
@@ -141,7 +148,7 @@ pub fn write(url: &str, plan: Writers, seconds: f64, sent: &mut Sent, running: &
 async fn one(
     url: &str,
     plan: Writers,
-    (place, began, seconds): (usize, u64, f64),
+    (place, ready, seconds): (usize, impl Fn() -> u64, f64),
     mine: &[usize],
     numbers: &mut [u64],
 ) {
@@ -151,6 +158,7 @@ async fn one(
         Write::Send => SEND,
     };
     let statement = client.prepare(sql).await.expect("the statement");
+    let began = ready();
     // Writers begin one after another, not all at the same moment.
     let apart = plan.batch as f64 * 1e6 / plan.rate * plan.writers as f64;
     let first = began + (apart * place as f64 / plan.writers as f64) as u64;
