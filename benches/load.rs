@@ -150,6 +150,7 @@ fn main() -> ExitCode {
             }
         }
     }
+    check::try_out();
     process::raise_open_files();
     let mut unclean = Vec::new();
     for (name, scenario) in SCENARIOS {
@@ -177,7 +178,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     eprintln!(
-        "\n!!! MESSAGES WERE LOST, DOUBLED OR DELIVERED WRONGLY IN: {}",
+        "\n!!! MESSAGES LOST, DOUBLED OR DELIVERED WRONGLY, OR THE SCENARIO FAILED: {}",
         unclean.join(", ")
     );
     ExitCode::FAILURE

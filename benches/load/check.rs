@@ -209,3 +209,35 @@ impl Course {
         true
     }
 }
+
+/// Counts are only worth something where a loss would show. Called at each start, since a bench has no tests.
+pub fn try_out() {
+    let mut check = Check::new([vec![7], vec![7, 8]]);
+    let mut take = |socket, class, number| {
+        let mark = Mark {
+            due: now(),
+            class,
+            number,
+        };
+        assert!(
+            check.take(socket, mark.json(200).as_bytes()),
+            "a mark is found"
+        );
+    };
+    for number in [0, 1, 4, 3, 3] {
+        take(0, 7, number);
+    }
+    take(1, 7, 0);
+    take(1, 9, 0);
+    let verdict = check.verdict(|class| if class == 7 { 6 } else { 1 });
+    // Socket 0 lacks 2 and 5 and had 3 twice; socket 1 lacks 1 to 5 of class 7 and 0 of class 8, and had what it should not.
+    let found = (
+        verdict.expected,
+        verdict.received,
+        verdict.lost,
+        verdict.doubled,
+        verdict.wrong,
+    );
+    assert_eq!(found, (13, 5, 8, 1, 1), "the generator counts wrongly");
+    assert!(!verdict.clean());
+}

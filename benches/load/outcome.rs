@@ -129,7 +129,7 @@ impl Outcome {
                 "  {received} of {expected} delivered, none doubled, none to the wrong socket"
             ),
             false => println!(
-                "  !!! WRONG DELIVERIES: {received} of {expected} delivered, {lost} lost, {doubled} doubled, {wrong} to the wrong socket\n  !!! {}",
+                "  !!! NOT RIGHT: {received} of {expected} delivered, {lost} lost, {doubled} doubled, {wrong} to the wrong socket\n  !!! {}",
                 trouble.join("\n  !!! ")
             ),
         }

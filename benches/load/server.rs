@@ -69,6 +69,8 @@ impl Server {
             .env("API_JWT_SECRET", SECRET)
             // How long a stop takes is not measured.
             .env("DRAIN_SECONDS", "1")
+            // Those who only receive send no heartbeats, except where idle sockets are measured.
+            .env("IDLE_TIMEOUT_MS", "600000")
             .envs(self.settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
