@@ -16,5 +16,5 @@ lint-js: ## the inspector, the pages of the chat and the tests in JavaScript
 check: lint-js ## format, lints, licences
 	cargo fmt --check && cargo clippy --all-targets --locked -- -D warnings && scripts/ensure cargo-deny && cargo deny check bans licenses sources
 
-bench: ## benchmarks; see benches/README.md for load from outside
-	cargo bench
+bench: ## every target measured, and docs/performance.md rewritten with what was found; some 12 minutes after the build
+	scripts/ensure postgres && cargo bench --bench micro && { cargo bench --bench load; code=$$?; cargo bench --bench report && exit $$code; }
