@@ -7,6 +7,7 @@ use super::measures;
 use super::record::{self, BodyError, ColumnSet, OldValues, Prepared};
 use super::resolve::{Group, Recipient, Resolved, Values};
 use super::row::sent_position;
+use crate::hub::FEW;
 use crate::protocol::{Bodies, Outgoing, Series};
 
 /// A rendered body: table, columns, old values, error row.
@@ -100,6 +101,7 @@ fn send(row: &Resolved, group: &Group, bodies: Bodies) -> u64 {
     } else {
         "postgres_changes"
     };
+    let few = group.recipients.len() <= FEW;
     let mut delivered = 0;
     // Recipients of one topic come together; what one got is kept for the next.
     let mut last: Option<(&Recipient, Outgoing)> = None;
@@ -120,13 +122,15 @@ fn send(row: &Resolved, group: &Group, bodies: Bodies) -> u64 {
                     let frames = series.finish();
                     last = Some((recipient, frames.clone()));
                     frames
+                } else if few {
+                    series.finish()
                 } else {
                     Outgoing::Series(series)
                 }
             }
         };
         let count = u64::from(frames.count());
-        if member.send(frames) {
+        if member.send_when(few, frames) {
             delivered += count;
         }
     }

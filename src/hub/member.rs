@@ -237,12 +237,13 @@ impl Member {
     }
 
     /// Delivers a published message, if it may receive it. `id` names a stored message; `payload` is that of a text
-    /// message, for members that receive differences as pushes.
+    /// message, for members that receive differences as pushes; `at_once` as for [`Member::send_when`].
     pub(super) fn deliver(
         &self,
         kind: Kind,
         id: Option<StoredId>,
         payload: &[u8],
+        at_once: bool,
         frame: impl FnOnce() -> Option<Bytes>,
     ) -> bool {
         let flags = self.flags.load(Ordering::Acquire);
@@ -260,7 +261,7 @@ impl Member {
         };
         let Some(frame) = frame else { return false };
         if flags & ASIDE == 0 {
-            return self.send(frame);
+            return self.send_when(at_once, frame);
         }
         self.deliver_aside(id, frame)
     }
@@ -298,8 +299,13 @@ impl Member {
 
     /// Queues frames; `false` when the socket is closing or the channel has ended. Never blocks.
     pub fn send(&self, frames: impl Into<Outgoing>) -> bool {
+        self.send_when(false, frames)
+    }
+
+    /// The same; `at_once` for frames to few ([`super::FEW`]), which go to the socket here and now if nothing waits for it.
+    pub fn send_when(&self, at_once: bool, frames: impl Into<Outgoing>) -> bool {
         let lives = || self.flags.load(Ordering::Acquire) & ENDED == 0;
-        self.outbox.push_while(frames.into(), lives)
+        self.outbox.push_while(frames.into(), at_once, lives)
     }
 
     /// From here on nothing is sent to this channel any more, whoever is about to.

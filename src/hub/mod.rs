@@ -9,9 +9,14 @@ mod member;
 mod outbox;
 mod sockets;
 mod topic;
+mod wire;
 
 pub use event::{Event, Kind};
 pub use member::{Differences, Member, Seen, StoredId};
 pub use outbox::{Attention, Closing, Limits, Outbox};
 pub use sockets::{Entry, Sockets};
 pub use topic::{Hub, Membership, TopicKey};
+pub use wire::Wire;
+
+/// So many receivers are few: what is for them is written where it is made rather than by the task of each.
+pub const FEW: usize = 8;

@@ -1,15 +1,23 @@
 //! The bounded queue of finished frames in front of one socket.
 //!
 //! Any task pushes; the socket's writer takes everything that is queued and writes it with as few system calls as
-//! possible. The writer is woken only when the queue goes from empty to not empty. A full outbox ends its socket
+//! possible. The writer is woken only when the queue goes from empty to not empty, and not at all for a frame that is
+//! to go at once and that the socket takes. A full outbox ends its socket
 //! and frees the queue: a reader that is too slow costs bounded memory and nobody else's time.
 
 use std::mem;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
+use bytes::Buf;
 use parking_lot::Mutex;
 
+use super::wire::Wire;
 use crate::protocol::Outgoing;
+
+/// So long after a frame that went at once the next is queued: many in quick succession go together.
+const APART: Duration = Duration::from_micros(500);
 
 /// How much one outbox may hold.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +61,25 @@ impl Attention {
 }
 
 impl State {
+    /// Writes frames if it is their turn and the socket takes them; what is left of them has to be queued.
+    fn write(&mut self, frames: &mut Outgoing) -> bool {
+        let (Outgoing::Frames(bytes, _), Some(wire)) = (frames, &self.wire) else {
+            return false;
+        };
+        if !self.idle || !self.waiting.is_empty() {
+            return false;
+        }
+        let now = Instant::now();
+        if self.went.is_some_and(|went| now - went < APART) {
+            return false;
+        }
+        self.went = Some(now);
+        // An error is for the writer to find.
+        let written = wire.try_write(bytes).unwrap_or(0);
+        bytes.advance(written);
+        bytes.is_empty()
+    }
+
     fn forget(&mut self) {
         self.waiting = Vec::new();
         (self.bytes, self.frames) = (0, 0);
@@ -72,6 +99,12 @@ struct State {
     bytes: usize,
     closing: Option<Closing>,
     writer: Option<Waker>,
+    /// The writer has nothing in hand.
+    idle: bool,
+    /// The socket, while it lives.
+    wire: Option<Arc<Wire>>,
+    /// When something went at once.
+    went: Option<Instant>,
     attention: u8,
     /// The task that reads from the socket, to be woken for its attention.
     reader: Option<Waker>,
@@ -93,15 +126,29 @@ impl Outbox {
 
     /// Queues frames. `false` when the socket is closing or just overflowed; never blocks.
     pub fn push(&self, frames: impl Into<Outgoing>) -> bool {
-        self.push_while(frames.into(), || true)
+        self.push_while(frames.into(), false, || true)
     }
 
-    /// The same if `wanted` still says so once it is their turn.
-    pub(super) fn push_while(&self, frames: Outgoing, wanted: impl FnOnce() -> bool) -> bool {
+    /// The socket behind it.
+    pub fn connect(&self, wire: Arc<Wire>) {
+        self.state.lock().wire = Some(wire);
+    }
+
+    /// The same if `wanted` still says so once it is their turn. `at_once` writes to the socket here and now if nothing waits
+    /// for it: cheaper and sooner for one frame to few sockets, while many sockets are written to by many tasks.
+    pub(super) fn push_while(
+        &self,
+        mut frames: Outgoing,
+        at_once: bool,
+        wanted: impl FnOnce() -> bool,
+    ) -> bool {
         let (bytes, count) = (frames.size(), frames.count() as usize);
         let mut state = self.state.lock();
         if state.closing.is_some() || !wanted() {
             return false;
+        }
+        if at_once && state.write(&mut frames) {
+            return true;
         }
         // What is larger than the limit by itself still goes out when the queue is empty.
         let full = !state.waiting.is_empty()
@@ -141,6 +188,7 @@ impl Outbox {
 
     fn begin_closing(mut state: parking_lot::MutexGuard<'_, State>, closing: Closing) -> bool {
         if closing == Closing::Gone {
+            state.wire = None;
             // Nobody will take these any more.
             state.forget();
         }
@@ -210,8 +258,10 @@ impl Outbox {
             {
                 state.writer = Some(waker.clone());
             }
+            state.idle = true;
             return Poll::Pending;
         }
+        state.idle = false;
         mem::swap(&mut state.waiting, waiting);
         (state.bytes, state.frames) = (0, 0);
         Poll::Ready(state.closing)

@@ -12,6 +12,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use parking_lot::{Mutex, RwLock};
 
+use super::FEW;
 use super::event::{Event, Frames, Kind};
 use super::member::{Member, StoredId};
 use crate::limits::Meter;
@@ -261,6 +262,7 @@ impl Topic {
         };
         let frames = Frames::new(event, &key.topic);
         let members = self.members.read();
+        let few = members.count <= FEW;
         let mut reached = 0;
         for member in members.slots.iter().flatten() {
             if Some(member.id) == except.sender
@@ -271,7 +273,7 @@ impl Topic {
                 continue;
             }
             let frame = || frames.get(member.version).cloned();
-            if member.deliver(kind, except.stored, payload, frame) {
+            if member.deliver(kind, except.stored, payload, few, frame) {
                 reached += 1;
                 // The message that finds the limit exceeded is still delivered (transcript 904).
                 if exceeded {

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use super::state::{Diff, State};
 
-/// Pause after a difference, for each member that it was sent to: about twice what sending it costs.
-const EACH: Duration = Duration::from_micros(10);
+/// Pause after a difference, for each member that it was sent to: somewhat more than sending it costs.
+const EACH: Duration = Duration::from_micros(8);
 /// Shorter pauses are none.
 const LEAST: Duration = Duration::from_millis(1);
 /// The longest pause.

@@ -21,7 +21,7 @@ use super::reader::poll_read;
 use super::rights::Why;
 use super::writer;
 use crate::auth::Keys;
-use crate::hub::{Attention, Closing, Entry, Outbox};
+use crate::hub::{Attention, Closing, Entry, Outbox, Wire};
 use crate::presence::Departure;
 use crate::protocol::encode::{self, Status};
 use crate::protocol::message::NULL;
@@ -106,12 +106,10 @@ pub(super) async fn run(
     if settings.suspend || !Arc::ptr_eq(&settings.keys, &peer.keys) {
         outbox.close(Closing::Code(SERVICE_RESTART));
     }
-    tokio::spawn(writer::run(
-        writer,
-        Arc::clone(&outbox),
-        Arc::clone(&mailbox),
-        Arc::clone(&tenant.meters.output_bytes),
-    ));
+    let wire = Wire::new(writer, Arc::clone(&tenant.meters.output_bytes));
+    let wire = Arc::new(wire);
+    outbox.connect(Arc::clone(&wire));
+    tokio::spawn(writer::run(wire, Arc::clone(&outbox), Arc::clone(&mailbox)));
     let mut connection = Connection {
         tenant,
         version,
