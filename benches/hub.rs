@@ -51,15 +51,15 @@ fn main() {
     let frame = Bytes::from(payload.clone());
 
     let mut best = (f64::MAX, f64::MAX);
-    let mut taken = Vec::new();
+    let (mut frames, mut taken) = (Vec::new(), Vec::new());
     for _ in 0..SAMPLES {
         let floor = per_delivery(|| {
             for queue in &floor_queues {
                 queue.lock().push(frame.clone());
             }
             for queue in &floor_queues {
-                std::mem::swap(&mut *queue.lock(), &mut taken);
-                black_box(&mut taken).clear();
+                std::mem::swap(&mut *queue.lock(), &mut frames);
+                black_box(&mut frames).clear();
             }
         });
         let mut context = Context::from_waker(Waker::noop());

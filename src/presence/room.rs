@@ -167,7 +167,7 @@ mod tests {
             let mut clients = vec![Client::default()];
             let mut now = Instant::now();
             let mut due = None;
-            let mut tell = |room: &mut Room, clients: &mut Vec<Client>, diff: &Diff, now| {
+            let tell = |room: &mut Room, clients: &mut Vec<Client>, diff: &Diff, now| {
                 clients.iter_mut().for_each(|client| client.hear(diff));
                 room.sent(members, now);
             };

@@ -218,7 +218,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpSocket::new_v4().unwrap();
         client.set_recv_buffer_size(4096).unwrap();
-        let mut client = client
+        let client = client
             .connect(listener.local_addr().unwrap())
             .await
             .unwrap();
