@@ -5,6 +5,7 @@ use serde_json::json;
 use super::check::Verdict;
 use super::client::Client;
 use super::fanout::{one_topic, send};
+use super::floor::{Floor, Shape};
 use super::join::{Heart, Joined, Plan, join, join_all};
 use super::mark::{Mark, now, sleep_until};
 use super::outcome::{Outcome, Target};
@@ -56,6 +57,16 @@ pub fn idle(run: &Run, out: &mut Outcome) {
     }
     closed.truncate(5);
     out.judge(&trouble(closed));
+    // What waking up costs on this machine whoever does it: at the pace of the heartbeats, one write and nothing else.
+    let mut floor = Floor::start(Shape {
+        sockets: 1,
+        bytes: 64,
+        batch: 1,
+        rate: Some(SOCKETS as f64 / 25.0),
+    });
+    floor.run(seconds / 4.0);
+    let (writes, verdict) = floor.end();
+    out.judge(&verdict);
     let sockets = SOCKETS as f64;
     out.row(
         "resident memory, ready and idle",
@@ -89,6 +100,7 @@ pub fn idle(run: &Run, out: &mut Outcome) {
         "CPU a heartbeat, its answer included, µs",
         used * 1e6 / answers as f64,
     );
+    out.figure("floor: to wake up for one write, CPU, µs", 1e6 / writes);
 }
 
 /// Opens, joins and closes many.
@@ -264,6 +276,15 @@ pub fn latency(run: &Run, out: &mut Outcome) {
     out.figure("half of it, deliveries per server CPU-s", took.per_cpu());
     out.figure("client, part of a core meanwhile", took.own);
     out.figure("p99.9, ms", bench.check.ms(0.999));
+    at_rate(&mut bench, good / 10.0, run.seconds(3.0));
+    out.figure(
+        "at a tenth of the highest rate: p50, ms",
+        bench.check.ms(0.5),
+    );
+    out.figure(
+        "at a tenth of the highest rate: p99, ms",
+        bench.check.ms(0.99),
+    );
     let mut verdict = bench.check.verdict(|_| messages);
     verdict.trouble.append(&mut bench.trouble);
     out.judge(&verdict);
