@@ -19,7 +19,9 @@ const SERIES_BYTES: usize = 32 << 10;
 /// Sends rows to everybody they are for. Never waits.
 pub(super) fn deliver(rows: &[Resolved], max_bytes: usize) -> u64 {
     let runs = rows.chunk_by(same_recipients);
-    let delivered = runs.map(|run| deliver_run(run, max_bytes)).sum();
+    // Many rows are left to the writers, who work side by side.
+    let at_once = rows.len() <= FEW;
+    let delivered = runs.map(|run| deliver_run(run, at_once, max_bytes)).sum();
     metrics::counter!(measures::DELIVERED).increment(delivered);
     delivered
 }
@@ -45,7 +47,7 @@ fn same_recipients(one: &Resolved, other: &Resolved) -> bool {
 }
 
 /// Rows whose groups have the same recipients, one by one.
-fn deliver_run(run: &[Resolved], max_bytes: usize) -> u64 {
+fn deliver_run(run: &[Resolved], at_once: bool, max_bytes: usize) -> u64 {
     let Some(first) = run.first() else { return 0 };
     let mut rendered: Vec<Vec<Body>> = vec![Vec::new(); run.len()];
     let mut delivered = 0;
@@ -58,14 +60,14 @@ fn deliver_run(run: &[Resolved], max_bytes: usize) -> u64 {
                 continue;
             };
             if bytes + body.len() > SERIES_BYTES && !bodies.is_empty() {
-                delivered += send(first, group, std::mem::take(&mut bodies).into());
+                delivered += send(first, group, at_once, std::mem::take(&mut bodies).into());
                 bytes = 0;
             }
             bytes += body.len();
             bodies.push(body);
         }
         if !bodies.is_empty() {
-            delivered += send(first, group, bodies.into());
+            delivered += send(first, group, at_once, bodies.into());
         }
     }
     delivered
@@ -95,13 +97,13 @@ fn body(
     }
 }
 
-fn send(row: &Resolved, group: &Group, bodies: Bodies) -> u64 {
+fn send(row: &Resolved, group: &Group, at_once: bool, bodies: Bodies) -> u64 {
     let event = if group.legacy {
         row.row.operation.as_str()
     } else {
         "postgres_changes"
     };
-    let few = group.recipients.len() <= FEW;
+    let at_once = at_once && group.recipients.len() <= FEW;
     let mut delivered = 0;
     // Recipients of one topic come together; what one got is kept for the next.
     let mut last: Option<(&Recipient, Outgoing)> = None;
@@ -122,7 +124,7 @@ fn send(row: &Resolved, group: &Group, bodies: Bodies) -> u64 {
                     let frames = series.finish();
                     last = Some((recipient, frames.clone()));
                     frames
-                } else if few {
+                } else if at_once {
                     series.finish()
                 } else {
                     Outgoing::Series(series)
@@ -130,7 +132,7 @@ fn send(row: &Resolved, group: &Group, bodies: Bodies) -> u64 {
             }
         };
         let count = u64::from(frames.count());
-        if member.send_when(few, frames) {
+        if member.send_when(at_once, frames) {
             delivered += count;
         }
     }
