@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::state::{Diff, State};
 
 /// Pause after a difference, for each member that it was sent to: somewhat more than sending it costs.
-const EACH: Duration = Duration::from_micros(8);
+const EACH: Duration = Duration::from_micros(10);
 /// Shorter pauses are none.
 const LEAST: Duration = Duration::from_millis(1);
 /// The longest pause.
