@@ -4,8 +4,11 @@
 run: clients ## a Postgres, the server with its pages, and what to paste into a browser or node
 	scripts/ensure postgres && cargo run --release -- dev --demo
 
-clients: ## the pages at /chat and the widget, built into clients/dist
-	scripts/ensure node && scripts/modules clients && npm run build --prefix clients
+clients: clients/dist/.built ## the pages at /chat and the widget, built into clients/dist
+
+# Only where something changed: a new date of a file in it would compile the program anew.
+clients/dist/.built: $(shell find clients -name node_modules -prune -o -name dist -prune -o -type f -print)
+	scripts/ensure node && scripts/modules clients && npm run build --prefix clients && touch $@
 
 test: clients ## everything: units, sockets, transcripts, JavaScript and Python clients, the inspector in Chromium
 	scripts/ensure postgres node python chromium && cargo test --no-fail-fast

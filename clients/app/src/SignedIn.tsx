@@ -29,7 +29,11 @@ export function SignedIn({ supabase, user, config, choices, onChoose }: Props) {
   const locale = localeOf(choices)
   if (!chat) return <div className="app-loading"><Spinner /></div>
   const signOut = () => {
-    void chat.leave().finally(() => supabase.auth.signOut({ scope: 'local' }))
+    void chat.leave().finally(async () => {
+      await supabase.auth.signOut({ scope: 'local' })
+      // Where one was is nothing for who comes next.
+      go('#/')
+    })
   }
   return (
     <ChatProvider chat={chat} locale={locale} theme={choices.theme}>

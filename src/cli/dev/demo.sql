@@ -142,9 +142,10 @@ from (
   select distinct on (m.conversation_id) m.conversation_id, m.created_at, m.content, m.sender_id, m.sender_name
   from public.messages m order by m.conversation_id, m.created_at desc) l
 where l.conversation_id = c.id and c.last_message_at is null;
--- Everything is read but the last exchange of some.
+-- Everything is read but the last exchange of some, as far as they have not answered it.
 update public.conversation_participants p
-set last_read_at = case when abs(hashtext(p.conversation_id::text || p.user_id)) % 3 = 0 then c.last_message_at - interval '4 minutes' else c.last_message_at end
+set last_read_at = case when abs(hashtext(p.conversation_id::text || p.user_id)) % 3 = 0 then greatest(c.last_message_at - interval '4 minutes',
+  (select max(m.created_at) from public.messages m where m.conversation_id = c.id and m.sender_id = p.user_id)) else c.last_message_at end
 from public.conversations c
 where c.id = p.conversation_id and p.last_read_at is null
   and c.id in (select pg_temp.id(array_to_string(w.handles, ' ') || coalesce(w.name, '')) from demo_place w);

@@ -93,7 +93,7 @@ describe('finding', () => {
     await search.fill('ben')
     await until('with Ben', async () => (await names(page)).join() === 'Ben,The team' || names(page))
     await search.fill('nobody is called so')
-    await page.getByText('Nothing found').waitFor()
+    await page.getByText('No conversation has this name').waitFor()
     await search.press('Escape')
     await until('all again', async () => (await names(page)).length === 2 || names(page))
     await page.getByRole('button', { name: 'Trainers' }).click()

@@ -102,6 +102,13 @@ describe('places', () => {
     await page.getByRole('button', { name: 'Search messages for “elsewhere”' }).click()
     await page.locator('.dt-hit').filter({ hasText: 'Searched' }).click()
     await page.locator('.dt-highlight').filter({ hasText: 'My needle is elsewhere' }).waitFor()
+    // Where the panel covers the conversation a hit closes it.
+    await page.setViewportSize({ width: 390, height: 844 })
+    await page.getByRole('button', { name: 'Search messages' }).click()
+    await side.getByRole('searchbox').fill('need')
+    await side.locator('.dt-hit').filter({ hasText: 'The needle' }).click()
+    await side.waitFor({ state: 'detached' })
+    await page.locator('.dt-highlight').filter({ hasText: 'The needle' }).waitFor()
     await page.fine()
   })
 
@@ -164,6 +171,7 @@ describe('places', () => {
     await page.getByLabel('Password').waitFor()
     assert.equal(await kept(), '[[],[]]')
     assert.equal(await page.evaluate(() => localStorage.getItem('dovetail-auth')), null)
+    await until('who comes next begins at the beginning', async () => (await page.evaluate(() => location.hash)) === '#/')
     await page.fine()
   })
 

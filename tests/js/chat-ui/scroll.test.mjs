@@ -73,4 +73,28 @@ describe('scrolling', () => {
     await until('all is read', async () => (await page.title()) === 'Messages' || page.title())
     await page.fine()
   })
+
+  test('whoever reads an old message and writes sees what they wrote; pages on the way are not new', async (t) => {
+    const [ana, ben] = await people({ Ana: 'trainer', Ben: 'client' })
+    const conversation = await direct(ana, ben)
+    const first = await say(ben, conversation, 'The very first')
+    for (let n = 0; n < 120; n++) await say(ben, conversation, `Number ${n}.`)
+    await ana.rpc('mark_as_read', { conversation_id: conversation })
+    const page = await browserOf(t, ana, { conversation })
+    const toOld = async () => {
+      await page.evaluate((hash) => { location.hash = hash }, `#/c/${conversation}/${first.id}`)
+      await bubble(page, 'The very first').waitFor()
+    }
+    await toOld()
+    // Pages that lead back to the end.
+    await page.locator('.dt-scroll').hover()
+    for (let n = 0; n < 4; n++) await page.mouse.wheel(0, 600)
+    await bubble(page, 'Number 30.').waitFor()
+    assert.doesNotMatch(await page.getByTestId('to-end').textContent(), /new/)
+    await page.locator('.dt-thread-main .dt-composer textarea').fill('From far above')
+    await page.keyboard.press('Enter')
+    await bubble(page, 'From far above').waitFor()
+    await bubble(page, 'Number 119.').waitFor()
+    await page.fine()
+  })
 })

@@ -2,7 +2,7 @@
 import { useState } from 'react'
 
 /** Dark enough for white letters. */
-const COLOURS = ['#b3261e', '#9a3b00', '#7a5200', '#3f6600', '#00695c', '#00628f', '#3949ab', '#6a3ab2', '#9c27b0', '#ad1457']
+const COLOURS = ['#b3261e', '#9a3b00', '#7a5200', '#3f6600', '#00695c', '#00628f', '#3949ab', '#6a3ab2', '#9c27b0', '#ad1457', '#455a64', '#5d4037']
 
 function colourOf(id: string): string {
   // FNV-1a, its upper bits brought down: ids in a row get colours of all kinds.

@@ -125,7 +125,7 @@ export function ConversationList({ current, onOpen, tabs: given, onSearch, menu 
         {list.status === 'loading' || list.status === 'idle' ? <Skeleton /> : null}
         {list.status === 'error' && <Failed onRetry={() => void chat.list.load(list.filter, list.search)} />}
         {list.status === 'ready' && conversations.length === 0 && (search || list.filter !== 'all'
-          ? <Blank icon="search" title={t('nothingFound')} />
+          ? <Blank icon="search" title={t('noConversationFound')} />
           : <Blank icon="thread" title={t('noConversations')} hint={t('noConversationsHint')} action={<button type="button" className="dt-button dt-button-main" onClick={() => setAdding(true)}>{t('newConversation')}</button>} />)}
         {list.status === 'ready' && (
           <Virtualizer ref={virtual} scrollRef={scroll} data={conversations} itemSize={72} as="ul" item="li">

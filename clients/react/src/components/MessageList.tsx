@@ -1,6 +1,6 @@
 // The messages of a conversation or of a thread.
 import { outgoingOf, timelineKey, timelineOf, type Message } from '@dovetail/chat'
-import { useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent, type PointerEvent, type ReactNode } from 'react'
+import { useCallback, useEffect, useMemo, useRef, useState, type FocusEvent, type KeyboardEvent, type PointerEvent, type ReactNode } from 'react'
 import { Virtualizer } from 'virtua'
 import { useChat, useChatState } from '../context.tsx'
 import { rowsOf, type Row } from '../hooks/rows.ts'
@@ -43,7 +43,9 @@ export function MessageList(props: Props) {
   const timeline = useChatState(useCallback((s) => timelineOf(s, conversationId, threadId), [conversationId, threadId]))
   const messages = useChatState(useCallback((s) => timelineOf(s, conversationId, threadId).ids.map((id) => s.messages[id]).filter((m): m is Message => m !== undefined), [conversationId, threadId]))
   const outgoing = useChatState(useCallback((s) => outgoingOf(s, conversationId, threadId), [conversationId, threadId]))
-  const rows = useMemo(() => rowsOf(messages, timeline.hasAfter ? [] : outgoing, me, unread, timeline.hasBefore), [messages, outgoing, timeline.hasAfter, timeline.hasBefore, me, unread])
+  // Away from its end a stretch shows what waits only while the end cannot be loaded.
+  const away = useChatState((s) => s.connection !== 'online')
+  const rows = useMemo(() => rowsOf(messages, timeline.hasAfter && !away ? [] : outgoing, me, unread, timeline.hasBefore), [messages, outgoing, away, timeline.hasAfter, timeline.hasBefore, me, unread])
   const lastOwn = useMemo(() => rows.findLast((row) => row.kind === 'bubble' && row.own && row.item.kind === 'message' && !row.item.message.deleted_at)?.key, [rows])
 
   const opened = useRef<string | null>(null)
@@ -51,7 +53,7 @@ export function MessageList(props: Props) {
   const onEnds = useCallback((edge: 'start' | 'end') => {
     void (edge === 'start' ? chat.history.older(conversationId, threadId) : chat.history.newer(conversationId, threadId)).catch(() => {})
   }, [chat, conversationId, threadId])
-  const { scroll, virtual, shift, atEnd, missed, toEnd, leaveEnd, onScroll } = useScrolling(rows, fresh, !elsewhere, onEnds)
+  const { scroll, virtual, shift, atEnd, missed, toEnd, leaveEnd, onScroll } = useScrolling(rows, fresh, !elsewhere, timeline.hasAfter, onEnds)
   useEffect(() => {
     if (timeline.status === 'ready') opened.current = key
   }, [timeline.status, key])
@@ -86,6 +88,14 @@ export function MessageList(props: Props) {
     if (timeline.hasAfter) void chat.history.latest(conversationId, threadId).then(() => requestAnimationFrame(toEnd))
     else toEnd()
   }, [chat, conversationId, threadId, timeline.hasAfter, toEnd])
+
+  // Whoever writes wants to see it, wherever they read before.
+  const written = outgoing[outgoing.length - 1]?.client_id
+  const known = useRef(written)
+  useEffect(() => {
+    if (written && written !== known.current && timeline.hasAfter && !away) goToEnd()
+    known.current = written
+  }, [written, timeline.hasAfter, away, goToEnd])
 
   // The first unread message, if it is above what is on the screen. Known only when the rows are measured and the end is found.
   const unreadIndex = rows.findIndex((row) => row.kind === 'unread')
@@ -189,7 +199,8 @@ export function MessageList(props: Props) {
           {(row) => (
             <div key={row.key} className={`dt-item dt-item-${row.kind}`} {...(row.kind === 'bubble' ? {
               'data-key': row.key, role: 'article', 'aria-label': labelOf(row), tabIndex: row.key === focusable ? 0 : -1,
-              onFocus: () => { setActive(row.key); setFocused(row.key) },
+              // By keyboard: focus that comes back when a panel closes opens nothing.
+              onFocus: (event: FocusEvent) => { if ((event.target as HTMLElement).matches(':focus-visible')) setActive(row.key); setFocused(row.key) },
               onPointerEnter: (event: PointerEvent) => { if (!menuOpen && event.pointerType === 'mouse') setActive(row.key) },
               onPointerLeave: (event: PointerEvent) => { if (!menuOpen && event.pointerType === 'mouse') setActive(null) },
               onTouchStart: () => { press = setTimeout(() => { setActive(row.key); navigator.vibrate?.(10) }, 450) },

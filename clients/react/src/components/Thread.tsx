@@ -49,6 +49,7 @@ function OneThread({ conversationId, messageId, onBack, onClose, onOpen }: Threa
   const [reporting, setReporting] = useState<Message | null>(null)
   const [target, setTarget] = useState<{ id: string } | null>(null)
   const staged = useStagedFiles(conversationId)
+  const section = useRef<HTMLElement>(null)
 
   const linked = useRef(messageId)
   useEffect(() => chat.watch(conversationId, linked.current !== undefined), [chat, conversationId])
@@ -100,12 +101,15 @@ function OneThread({ conversationId, messageId, onBack, onClose, onOpen }: Threa
   else if (panel?.kind === 'info' && conversation) side = <InfoPanel conversation={conversation} onClose={closePanel} onLeft={() => (onBack ?? onClose)?.()} onAsk={setQuestion} />
   else if (panel?.kind === 'search') side = <SearchPanel conversationId={conversationId} onClose={closePanel} onOpen={(c, m) => {
     if (c !== conversationId) onOpen?.(c, m)
-    else if (m) void jump(m)
-    else closePanel()
+    else {
+      if (m) void jump(m)
+      // Where the panel covers the conversation.
+      if (!m || (section.current?.clientWidth ?? 0) <= 760) closePanel()
+    }
   }} />
 
   return (
-    <section className={`dt-thread${side ? ' dt-thread-with-side' : ''}`} aria-label={t('conversation', { name })} data-live={live}
+    <section ref={section} className={`dt-thread${side ? ' dt-thread-with-side' : ''}`} aria-label={t('conversation', { name })} data-live={live}
       onKeyDown={(event) => {
         if (event.key === 'Escape' && panel) { setPanel(null); event.stopPropagation() }
         if ((event.ctrlKey || event.metaKey) && event.key === 'f' && !event.shiftKey) { event.preventDefault(); setPanel({ kind: 'search' }) }

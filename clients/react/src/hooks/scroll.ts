@@ -24,7 +24,7 @@ export interface Scrolling {
   onScroll: () => void
 }
 
-export function useScrolling(rows: Row[], fresh: boolean, startAtEnd: boolean, onEnds: (edge: 'start' | 'end') => void): Scrolling {
+export function useScrolling(rows: Row[], fresh: boolean, startAtEnd: boolean, behind: boolean, onEnds: (edge: 'start' | 'end') => void): Scrolling {
   const scroll = useRef<HTMLDivElement>(null)
   const virtual = useRef<VirtualizerHandle>(null)
   const stuck = useRef(startAtEnd)
@@ -32,7 +32,7 @@ export function useScrolling(rows: Row[], fresh: boolean, startAtEnd: boolean, o
   const left = useRef(-LEAVING_MS)
   const [atEnd, setAtEnd] = useState(true)
   const [missed, setMissed] = useState(0)
-  const before = useRef<{ bubbles: string[]; lastKey: string | null }>({ bubbles: [], lastKey: null })
+  const before = useRef<{ bubbles: string[]; lastKey: string | null; behind: boolean }>({ bubbles: [], lastKey: null, behind })
 
   const bubbles = useMemo(() => rows.filter((row) => row.kind !== 'divider' && row.kind !== 'unread').map((row) => row.key), [rows])
   const oldFirst = before.current.bubbles[0]
@@ -88,7 +88,7 @@ export function useScrolling(rows: Row[], fresh: boolean, startAtEnd: boolean, o
     const last = rows[rows.length - 1]
     const lastKey = last?.key ?? null
     const changed = lastKey !== known.lastKey
-    before.current = { bubbles, lastKey }
+    before.current = { bubbles, lastKey, behind }
     if (known.bubbles.length === 0 || fresh) {
       if (fresh && startAtEnd && rows.length > 0) toEnd()
       return
@@ -101,8 +101,9 @@ export function useScrolling(rows: Row[], fresh: boolean, startAtEnd: boolean, o
     const added = rows.slice(from + 1)
     const own = added.some((row) => row.kind === 'bubble' && row.own && row.item.kind === 'outgoing')
     if (own || stuck.current) toEnd()
-    else setMissed((n) => n + added.filter((row) => row.kind === 'bubble' && !row.own).length)
-  }, [rows, bubbles, fresh, startAtEnd, toEnd])
+    // Pages that lead to the end are not new.
+    else if (!known.behind) setMissed((n) => n + added.filter((row) => row.kind === 'bubble' && !row.own).length)
+  }, [rows, bubbles, fresh, startAtEnd, behind, toEnd])
 
   // Pictures, dots, a growing composer, the keyboard of a phone: the end stays in sight.
   useEffect(() => {

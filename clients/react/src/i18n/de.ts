@@ -14,6 +14,7 @@ export const de: Texts = {
   noConversations: 'Noch keine Unterhaltungen',
   noConversationsHint: 'Beginne eine mit jemandem, mit dem du arbeitest.',
   nothingFound: 'Nichts gefunden',
+  noConversationFound: 'Keine Unterhaltung heißt so',
   loadFailed: 'Das konnte nicht geladen werden.',
   tryAgain: 'Noch einmal',
   loading: 'Lädt…',

@@ -12,6 +12,7 @@ export const en = {
   noConversations: 'No conversations yet',
   noConversationsHint: 'Start one with somebody you work with.',
   nothingFound: 'Nothing found',
+  noConversationFound: 'No conversation has this name',
   loadFailed: 'This could not be loaded.',
   tryAgain: 'Try again',
   loading: 'Loading…',
