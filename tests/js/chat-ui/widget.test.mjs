@@ -124,7 +124,10 @@ describe('the two sides', () => {
     await open(page)
     await page.getByTestId('close').click()
     const conversation = await conversationOf(guest)
-    const counts = page.evaluate(() => new Promise((done) => { const all = []; window.DovetailChat.on('unread', ({ count }) => { all.push(count); if (count === 0) done(all) }) }))
+    await page.evaluate(() => {
+      const all = []
+      window.counts = new Promise((done) => { window.DovetailChat.on('unread', ({ count }) => { all.push(count); if (count === 0) done(all) }) })
+    })
     await say(guest.ada, conversation, 'One')
     await page.getByTestId('badge').filter({ hasText: /^1$/ }).waitFor({ timeout: 2000 })
     assert.equal(await page.getByTestId('badge').evaluate((e) => getComputedStyle(e).backgroundColor), 'rgb(215, 0, 21)')
@@ -136,7 +139,7 @@ describe('the two sides', () => {
     await until('they are read', async () => (await guest.ada.rpc('get_messages', { conversation_id: conversation })).messages.every((m) => m.is_read))
     await page.getByTestId('close').click()
     assert.equal(await page.getByTestId('badge').count(), 0)
-    assert.deepEqual(await counts, [1, 2, 0])
+    assert.deepEqual(await page.evaluate(() => window.counts), [1, 2, 0])
     await page.fine()
   })
 
