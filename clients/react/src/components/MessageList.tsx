@@ -1,6 +1,6 @@
 // The messages of a conversation or of a thread.
 import { outgoingOf, timelineKey, timelineOf, type Message } from '@dovetail/chat'
-import { useCallback, useEffect, useMemo, useRef, useState, type FocusEvent, type KeyboardEvent, type PointerEvent, type ReactNode } from 'react'
+import { useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent, type PointerEvent, type ReactNode } from 'react'
 import { Virtualizer } from 'virtua'
 import { useChat, useChatState } from '../context.tsx'
 import { rowsOf, type Row } from '../hooks/rows.ts'
@@ -199,8 +199,7 @@ export function MessageList(props: Props) {
           {(row) => (
             <div key={row.key} className={`dt-item dt-item-${row.kind}`} {...(row.kind === 'bubble' ? {
               'data-key': row.key, role: 'article', 'aria-label': labelOf(row), tabIndex: row.key === focusable ? 0 : -1,
-              // By keyboard: focus that comes back when a panel closes opens nothing.
-              onFocus: (event: FocusEvent) => { if ((event.target as HTMLElement).matches(':focus-visible')) setActive(row.key); setFocused(row.key) },
+              onFocus: () => { setActive(row.key); setFocused(row.key) },
               onPointerEnter: (event: PointerEvent) => { if (!menuOpen && event.pointerType === 'mouse') setActive(row.key) },
               onPointerLeave: (event: PointerEvent) => { if (!menuOpen && event.pointerType === 'mouse') setActive(null) },
               onTouchStart: () => { press = setTimeout(() => { setActive(row.key); navigator.vibrate?.(10) }, 450) },
