@@ -698,6 +698,7 @@ export type Database = {
           archived_at: string | null
           participant_count: number | null
           participants: Json | null
+          subject: string | null
         })[]
       }
       get_message: {

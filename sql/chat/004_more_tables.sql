@@ -14,6 +14,7 @@ create table if not exists public.share_links (
 );
 select chat.assert_columns('share_links', array['id', 'org_id', 'client_id', 'subject_id', 'subject_title', 'advisor_id', 'token', 'enabled', 'expires_at']);
 create index if not exists share_links_subject on public.share_links (subject_id);
+create index if not exists share_links_client on public.share_links (client_id);
 
 comment on table public.share_links is 'What a share link points to (C-108). Who has the link may talk to the advisor in the name of the client, in that one conversation.';
 

@@ -139,7 +139,8 @@ comment on function chat.may_read_topic(text) is 'Whether the caller may join on
 create or replace function chat.may_write_topic(topic text, extension text) returns boolean
 language sql stable security definer set search_path = '' as $$
   select case split_part(topic, ':', 1)
-    when 'typing' then extension = 'broadcast' and chat.may_read_topic(topic)
+    -- Guests are in no organisation: they are present where they write.
+    when 'typing' then (extension = 'broadcast' or (extension = 'presence' and auth.role() = 'chat_guest')) and chat.may_read_topic(topic)
     when 'presence' then extension = 'presence' and chat.may_read_topic(topic)
     else false
   end

@@ -121,6 +121,16 @@ returns table (messages bigint, mentions bigint) language sql stable as $$
 $$;
 comment on function chat.unread(uuid, uuid, timestamptz) is 'Unread messages, and those of them that name the reader; counted, never kept.';
 
+-- What it gives had fewer columns once, and that cannot be replaced.
+do $$
+begin
+  if exists (
+    select from pg_proc p
+    where p.oid = to_regprocedure('public.get_conversations(text, text, timestamptz, integer, uuid)') and not p.proargnames @> array['subject']) then
+    drop function public.get_conversations(text, text, timestamptz, integer, uuid);
+  end if;
+end
+$$;
 create or replace function public.get_conversations(
   filter text default 'all', search text default null, before timestamptz default null, page_size integer default 30,
   before_id uuid default null)
@@ -129,7 +139,7 @@ returns table (
   last_message_at timestamptz, last_message_preview text, last_message_sender_id uuid, last_message_sender_name text,
   role text, unread_count bigint, mention_count bigint, last_read_at timestamptz, last_read_message_id uuid,
   muted_until timestamptz, notify text, pinned_at timestamptz, archived_at timestamptz,
-  participant_count bigint, participants json)
+  participant_count bigint, participants json, subject text)
 language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
@@ -148,7 +158,7 @@ begin
   end if;
   return query
   with listed as materialized (
-    select c.id, c.type, c.name, c.org_id, c.project_id, c.created_by, c.created_at, c.last_message_at, c.last_message_preview,
+    select c.id, c.type, c.name, c.org_id, c.project_id, c.participant_1_id, c.participant_2_id, c.created_by, c.created_at, c.last_message_at, c.last_message_preview,
       c.last_message_sender_id, c.last_message_sender_name, p.role, p.last_read_at, p.last_read_message_id, p.muted_until, p.notify,
       p.pinned_at, p.archived_at, coalesce(c.last_message_at, c.created_at) as active_at
     from public.conversation_participants p
@@ -173,7 +183,11 @@ begin
   )
   select l.id, l.type, l.name, l.org_id, l.project_id, l.created_by, l.created_at, l.last_message_at, l.last_message_preview,
     l.last_message_sender_id, l.last_message_sender_name, l.role, coalesce(u.messages, 0), coalesce(u.mentions, 0), l.last_read_at, l.last_read_message_id,
-    l.muted_until, l.notify, l.pinned_at, l.archived_at, coalesce(o.number, 1), o.people
+    l.muted_until, l.notify, l.pinned_at, l.archived_at, coalesce(o.number, 1), o.people,
+    case when l.type = 'direct' and l.project_id is not null then coalesce(
+      (select s.subject_title from public.share_links s
+       where s.subject_id = l.project_id and s.client_id in (l.participant_1_id, l.participant_2_id) and s.advisor_id in (l.participant_1_id, l.participant_2_id)
+         and s.subject_title is not null order by s.created_at desc limit 1), l.project_id) end
   from listed l
   left join lateral chat.unread(l.id, me, l.last_read_at) u on l.last_message_at > coalesce(l.last_read_at, '-infinity')
   cross join lateral (
@@ -193,7 +207,7 @@ begin
 end
 $$;
 comment on function public.get_conversations(text, text, timestamptz, integer, uuid) is
-  'The caller''s conversations, most recent activity first. filter: all, unread, archived, direct, group, project, or a kind of participant (trainers, clients ...). search: part of the name of the conversation or of a participant. page_size: 30, at most 200. before and before_id: last_message_at (or created_at) and id of the last row of the page before. participants: the first 5 others.';
+  'The caller''s conversations, most recent activity first. filter: all, unread, archived, direct, group, project, or a kind of participant (trainers, clients ...). search: part of the name of the conversation or of a participant. page_size: 30, at most 200. before and before_id: last_message_at (or created_at) and id of the last row of the page before. participants: the first 5 others. subject: what a direct conversation is about, the title of its share link or else its project_id.';
 
 create or replace function public.get_participants(conversation_id uuid)
 returns table (user_id uuid, display_name text, avatar_url text, kind text, role text, online boolean, last_seen_at timestamptz,

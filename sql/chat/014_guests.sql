@@ -31,7 +31,7 @@ language sql stable set search_path = '' as $$
   select jsonb_build_object(
     'chatToken', session.token, 'chatTokenId', session.id, 'conversationId', session.conversation_id,
     'clientId', session.client_id, 'clientName', client.display_name, 'orgId', session.org_id,
-    'advisorName', advisor.display_name, 'advisorAvatar', advisor.avatar_url,
+    'advisorId', link.advisor_id, 'advisorName', advisor.display_name, 'advisorAvatar', advisor.avatar_url,
     'subjectTitle', coalesce(link.subject_title, link.subject_id),
     -- A session does not outlive its link.
     'expiresAt', least(session.expires_at, link.expires_at))

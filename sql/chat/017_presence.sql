@@ -29,6 +29,32 @@ language sql volatile security definer set search_path = '' as $$
 $$;
 comment on function chat.expire_presence() is 'Who was online and has not been heard of for 11 minutes is offline since then; gives how many.';
 
+-- Guests are on no channel of the organisation: that one came or went is told to those whom they reach by a link.
+create or replace function chat.broadcast_guest_presence() returns trigger
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
+declare
+  topics text[] := array(
+    select distinct 'conversations:' || l.advisor_id
+    from public.share_links l
+    join public.conversations c on c.type = 'direct' and c.project_id = l.subject_id
+      and c.participant_1_id = least(l.client_id, l.advisor_id) and c.participant_2_id = greatest(l.client_id, l.advisor_id)
+    join public.conversation_participants p on p.conversation_id = c.id and p.user_id = l.advisor_id and p.left_at is null
+    where l.client_id = new.user_id and not chat.is_blocked(l.client_id, l.advisor_id));
+begin
+  if cardinality(topics) > 0 then
+    perform chat.tell(topics, 'presence', jsonb_build_object('user_id', new.user_id, 'is_online', new.is_online, 'last_seen_at', new.last_seen_at));
+  end if;
+  return null;
+end
+$$;
+comment on function chat.broadcast_guest_presence() is 'Tells the advisors of somebody''s share links that they came or went, on conversations:<advisor>.';
+drop trigger if exists broadcast_guest_came on public.user_presence;
+create trigger broadcast_guest_came after insert on public.user_presence for each row
+  when (new.is_online) execute function chat.broadcast_guest_presence();
+drop trigger if exists broadcast_guest_presence on public.user_presence;
+create trigger broadcast_guest_presence after update of is_online on public.user_presence for each row
+  when (old.is_online is distinct from new.is_online) execute function chat.broadcast_guest_presence();
+
 create index if not exists user_presence_online on public.user_presence (last_seen_at) where is_online;
 
 do $$

@@ -1,4 +1,5 @@
-//! Who is there, by the `sub` of their tokens: on the private topics `presence:<organisation>` of the messaging system (C-105).
+//! Who is there, by the `sub` of their tokens: on the private topics `presence:<organisation>` of the messaging system (C-105), and,
+//! since guests are in no organisation, on `typing:<conversation>`, where policies let only guests track.
 //!
 //! Presence keys and payloads are chosen by clients and prove nothing, so they are not looked at. Counting is all that happens
 //! on the way of a presence message; who wants to know is woken and takes what has changed since.
@@ -13,7 +14,7 @@ use uuid::Uuid;
 
 use crate::hub::TopicKey;
 
-const PREFIX: &str = "realtime:presence:";
+const PREFIXES: [&str; 2] = ["realtime:presence:", "realtime:typing:"];
 
 /// See the module.
 #[derive(Default)]
@@ -35,7 +36,8 @@ struct Counted {
 impl People {
     /// Whether entries on this topic count.
     pub(super) fn counts(topic: &TopicKey) -> bool {
-        let id = topic.topic.strip_prefix(PREFIX);
+        let mut prefixes = PREFIXES.iter();
+        let id = prefixes.find_map(|prefix| topic.topic.strip_prefix(prefix));
         // As the policies write it: with dashes.
         topic.private && id.is_some_and(|id| id.len() == 36 && Uuid::try_parse(id).is_ok())
     }
@@ -119,13 +121,16 @@ mod tests {
     }
 
     #[test]
-    fn only_private_topics_of_an_organisation_count() {
+    fn only_private_topics_of_an_organisation_or_a_conversation_count() {
         let org = format!("realtime:presence:{ANN}");
+        let typing = format!("realtime:typing:{ANN}");
         assert!(People::counts(&topic(true, &org)));
+        assert!(People::counts(&topic(true, &typing)));
         for other in [
             topic(false, &org),
             topic(true, "realtime:presence:lobby"),
-            topic(true, &format!("realtime:typing:{ANN}")),
+            topic(false, &typing),
+            topic(true, &format!("realtime:messages:{ANN}")),
             topic(true, &format!("presence:{ANN}")),
             topic(true, &format!("{org}:x")),
             topic(true, "realtime:presence:11111111111141118111111111111111"),

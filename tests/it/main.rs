@@ -25,6 +25,7 @@ mod chat_clients;
 mod chat_guest;
 mod chat_guest_clients;
 mod chat_guest_leaks;
+mod chat_guest_presence;
 mod chat_guest_revoked;
 mod chat_guest_support;
 mod chat_idle;

@@ -12,7 +12,7 @@ import { Presence } from './presence.ts'
 import { take } from './problem.ts'
 import { Push } from './push.ts'
 import { Reading } from './reading.ts'
-import { DEFAULT_SETTINGS, timelineKey, type Id, type Message, type Profile, type Settings } from './state/index.ts'
+import { DEFAULT_SETTINGS, timelineKey, type Id, type Message, type Profile, type Settings, type Time } from './state/index.ts'
 import { createStore, type Store } from './store.ts'
 import { Threads } from './threads.ts'
 import { Typing } from './typing.ts'
@@ -96,6 +96,10 @@ export class Chat {
       for (const event of ['INSERT', 'UPDATE', 'DELETE']) {
         channel.on('broadcast', { event }, ({ payload }) => this.list.onChange(payload as Parameters<List['onChange']>[0]))
       }
+      channel.on('broadcast', { event: 'presence' }, ({ payload }) => {
+        const { user_id, is_online, last_seen_at } = payload as { user_id: Id; is_online: boolean; last_seen_at: Time }
+        store.dispatch({ type: 'last-seen', user_id, online: is_online, at: last_seen_at })
+      })
     }, (status) => this.onStatus(status))
     const onOffline = () => store.dispatch({ type: 'connection', connection: 'offline' })
     const onOnline = () => {

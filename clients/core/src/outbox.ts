@@ -3,6 +3,7 @@
 import { call, type Context } from './context.ts'
 import { isTemporaryProblem, messageOf } from './problem.ts'
 import { outgoingOf, type Attachment, type ContentType, type Id, type Message, type Outgoing, type Quote } from './state/index.ts'
+import { serial } from './serial.ts'
 import type { Uploads } from './uploads.ts'
 
 const FIRST_DELAY_MS = 1000
@@ -19,7 +20,8 @@ export interface Draft {
 }
 
 export class Outbox {
-  private readonly flushing = new Set<Id>()
+  /** For each conversation what sends its messages, one after the other. */
+  private readonly senders = new Map<Id, () => void>()
   private readonly timers = new Map<Id, ReturnType<typeof setTimeout>>()
   /** Writes to IndexedDB that are under way. */
   private readonly keeping = new Map<string, Promise<void>>()
@@ -95,19 +97,27 @@ export class Outbox {
   private flush(conversation: Id): void {
     clearTimeout(this.timers.get(conversation))
     this.timers.delete(conversation)
-    if (this.flushing.has(conversation) || this.stopped) return
-    this.flushing.add(conversation)
-    const run = async () => {
+    if (this.stopped) return
+    let send = this.senders.get(conversation)
+    if (!send) this.senders.set(conversation, send = serial(() => this.run(conversation)))
+    send()
+  }
+
+  private async run(conversation: Id): Promise<void> {
+    const deliverAll = async () => {
       // Whatever was queued while this ran is taken too.
       for (let item = this.next(conversation); item; item = this.next(conversation)) {
         if (!(await this.deliver(item))) return
       }
     }
-    // Tabs of one user share what is kept; one of them sends.
-    const exclusive = globalThis.navigator?.locks
-      ? navigator.locks.request(`dovetail-outbox-${this.context.me}-${conversation}`, run)
-      : run()
-    void Promise.resolve(exclusive).catch(this.context.report).finally(() => this.flushing.delete(conversation))
+    try {
+      // Tabs of one user share what is kept; one of them sends.
+      await (globalThis.navigator?.locks
+        ? navigator.locks.request(`dovetail-outbox-${this.context.me}-${conversation}`, deliverAll)
+        : deliverAll())
+    } catch (error) {
+      this.context.report(error)
+    }
   }
 
   private next(conversation: Id): Outgoing | undefined {
@@ -173,6 +183,7 @@ export class Outbox {
   private later(conversation: Id, attempts: number): void {
     const delay = Math.min(FIRST_DELAY_MS * 2 ** Math.max(0, attempts - 1), LONGEST_DELAY_MS)
     // Spread, so that everybody does not come back at the same moment.
+    clearTimeout(this.timers.get(conversation))
     const timer = setTimeout(() => this.flush(conversation), delay * (0.75 + Math.random() / 2))
     this.timers.set(conversation, timer)
   }

@@ -1,11 +1,11 @@
 // The list, receipts, typing and presence.
 import { describe, expect, test } from 'vitest'
-import { receiptOf, sortedList, typingIn, waitingCount, type Conversation, type Event, type Message, type Person } from '../src/state/index.ts'
+import { isOnline, receiptOf, sortedList, typingIn, waitingCount, type Conversation, type Event, type Message, type Person } from '../src/state/index.ts'
 import { at, BEN, ME, message, opened, outgoing, PLACE, play } from './worlds.ts'
 
 const ben: Person = { user_id: BEN, display_name: 'Ben', avatar_url: null, kind: 'client', role: 'member', online: false, last_seen_at: null, last_read_at: null }
 const conversation = (id: string, more: Partial<Conversation> = {}): Conversation => ({
-  id, type: 'direct', name: null, org_id: null, project_id: null, created_by: null, created_at: at(0), last_message_at: at(1), last_message_preview: 'Hi', last_message_sender_id: BEN,
+  id, type: 'direct', name: null, org_id: null, project_id: null, subject: null, created_by: null, created_at: at(0), last_message_at: at(1), last_message_preview: 'Hi', last_message_sender_id: BEN,
   last_message_sender_name: 'Ben', role: 'member', unread_count: 0, mention_count: 0, last_read_at: at(1), last_read_message_id: null, muted_until: null, notify: 'all', pinned_at: null,
   archived_at: null, participant_count: 2, participants: [ben], ...more,
 })
@@ -55,6 +55,31 @@ describe('receipts', () => {
     expect(own(state)).toBe('delivered')
     state = play([{ type: 'read', conversation: PLACE, user_id: BEN, last_read_at: at(2) }, { type: 'read', conversation: PLACE, user_id: BEN, last_read_at: at(0) }], state)
     expect(own(state)).toBe('read')
+  })
+})
+
+describe('who is there', () => {
+  const there = (state: ReturnType<typeof listed>) => isOnline(state, state.conversations.x?.participants[0] as Person)
+  const told = (online: boolean, second: number): Event => ({ type: 'last-seen', user_id: BEN, online, at: at(second) })
+  const channel = (online: boolean): Event => ({ type: 'presence', online: online ? { [BEN]: { away: false } } : {}, seen: at(5) })
+
+  test('a guest, who is on no channel, comes and goes by what is told; what the channel says of others changes nothing', () => {
+    let state = play([told(true, 3)], listed(conversation('x')))
+    expect(there(state)).toBe(true)
+    state = play([channel(false)], state)
+    expect(there(state)).toBe(true)
+    state = play([told(false, 6)], state)
+    expect(there(state)).toBe(false)
+    expect(state.conversations.x?.participants[0]?.last_seen_at).toBe(at(6))
+  })
+
+  test('who has left the channel and is a guest now is there', () => {
+    const state = play([channel(true), channel(false), told(true, 7)], listed(conversation('x')))
+    expect(there(state)).toBe(true)
+  })
+
+  test('who is on the channel is there, whatever else is told', () => {
+    expect(there(play([channel(true), told(false, 3)], listed(conversation('x'))))).toBe(true)
   })
 })
 

@@ -117,7 +117,7 @@ export class Chat {
         max_message_length: limits.maxMessageLength, max_attachments: limits.maxAttachments, max_attachment_bytes: limits.maxAttachmentBytes, allowed_emoji: limits.allowedEmoji,
       } })
     }).catch(() => {})
-    this.live = new Live(this.api, conversation, {
+    this.live = new Live(this.api, conversation, this.me, {
       message: (row) => this.onRow(row),
       reaction: (row) => store.dispatch({ type: 'reaction', message_id: row.message_id, reaction: row }),
       reactionGone: (id) => store.dispatch({ type: 'reaction-gone', id }),

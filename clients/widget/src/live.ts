@@ -34,7 +34,7 @@ export class Live {
   private failures = 0
   private generation = 0
 
-  constructor(private readonly api: Api, private readonly conversation: string, private readonly heard: Heard) {
+  constructor(private readonly api: Api, private readonly conversation: string, private readonly guest: string, private readonly heard: Heard) {
     const jwt = api.tokens.session?.jwt ?? ''
     this.params = { apikey: api.anonKey ?? jwt }
   }
@@ -75,7 +75,8 @@ export class Live {
 
   private join(client: RealtimeClient, generation: number): void {
     const messages = client.channel(`messages:${this.conversation}`, { config: { private: true } })
-    const typing = client.channel(`typing:${this.conversation}`, { config: { private: true, broadcast: { self: false } } })
+    // Guests are in no organisation whose presence they could join: they are present where they write.
+    const typing = client.channel(`typing:${this.conversation}`, { config: { private: true, broadcast: { self: false }, presence: { key: this.guest, enabled: true } } })
     this.channels = [messages, typing]
     this.typing = typing
     this.listen(messages)
@@ -94,7 +95,9 @@ export class Live {
       // Closed by the server, for example because a token ended while the computer slept: the library does not come back by itself.
       if (status === 'CLOSED') this.rejoin()
     })
-    typing.subscribe()
+    typing.subscribe((status) => {
+      if (status === 'SUBSCRIBED') void typing.track({ user_id: this.guest, online_at: new Date().toISOString() })
+    })
   }
 
   private rejoin(): void {

@@ -1,5 +1,6 @@
 // Messages on their way. Each is kept before it is sent, so that no text is lost by a reload; they go one after the other;
 // a client_id makes a second try harmless, also from another tab.
+import { serial } from '@dovetail/chat/serial'
 import { outgoingOf, type Attachment, type ContentType, type Message, type Outgoing } from '@dovetail/chat/state'
 import type { Api } from './api.ts'
 import type { Files } from './files.ts'
@@ -13,7 +14,7 @@ const LONGEST_DELAY_MS = 30_000
 export class Outbox {
   private readonly kept: Kept
   private order = Date.now()
-  private flushing = false
+  private readonly deliverAll = serial(() => this.run())
   private timer: ReturnType<typeof setTimeout> | undefined
   private stopped = false
 
@@ -78,9 +79,7 @@ export class Outbox {
 
   flush(): void {
     clearTimeout(this.timer)
-    if (this.flushing || this.stopped) return
-    this.flushing = true
-    void this.run().finally(() => { this.flushing = false })
+    if (!this.stopped) this.deliverAll()
   }
 
   private async run(): Promise<void> {
@@ -148,6 +147,7 @@ export class Outbox {
   private later(attempts: number): void {
     const delay = Math.min(FIRST_DELAY_MS * 2 ** Math.max(0, attempts - 1), LONGEST_DELAY_MS)
     // Spread, so that everybody does not come back at the same moment.
+    clearTimeout(this.timer)
     this.timer = setTimeout(() => this.flush(), delay * (0.75 + Math.random() / 2))
   }
 

@@ -9,6 +9,7 @@ export interface Session {
   clientId: string
   clientName: string
   orgId: string | null
+  advisorId: string
   advisorName: string
   advisorAvatar: string | null
   subjectTitle: string

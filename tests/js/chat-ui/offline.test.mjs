@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import net from 'node:net'
 import { describe, test } from 'node:test'
-import { browserOf, bubble, composer, ready, texts, until, write } from './browser.mjs'
+import { address, browserOf, bubble, composer, ready, texts, until, write } from './browser.mjs'
 import { direct, people, say } from './people.mjs'
+import { wire } from './wire.mjs'
 
 /** Has the server under test stopped; the answer comes when it is gone. Then `start`. */
 const order = (what) => new Promise((done, failed) => {
@@ -12,10 +13,10 @@ const order = (what) => new Promise((done, failed) => {
   socket.on('error', failed)
 })
 
-async function pair(t, more) {
+async function pair(t, at) {
   const [ana, ben] = await people({ Ana: 'trainer', Ben: 'client' })
   const conversation = await direct(ana, ben)
-  const [one, other] = await Promise.all([browserOf(t, ana, { conversation, ...more }), browserOf(t, ben, { conversation, ...more })])
+  const [one, other] = await Promise.all([browserOf(t, ana, { conversation, at }), browserOf(t, ben, { conversation })])
   return { ana, ben, conversation, one, other }
 }
 
@@ -27,10 +28,12 @@ const installed = (page) => page.evaluate(async () => {
 
 describe('offline', () => {
   test('C-609: three messages, a reload, and back: once each and in order', async (t) => {
-    const { one, other, ben, conversation } = await pair(t)
+    const line = await wire(t, address())
+    const { one, other, ben, conversation } = await pair(t, line.address)
     await write(one, 'Before')
     await bubble(other, 'Before').waitFor()
     await installed(one)
+    line.cut()
     await one.context().setOffline(true)
     for (const text of ['First', 'Second', 'Third']) await write(one, text)
     await one.getByTestId('banner').filter({ hasText: 'You are offline. 3 messages waiting.' }).waitFor()
@@ -42,6 +45,7 @@ describe('offline', () => {
     await bubble(other, 'Are you there?').waitFor()
     assert.equal(await bubble(other, 'First').count(), 0)
 
+    line.mend()
     await one.context().setOffline(false)
     await bubble(other, 'Third').waitFor({ timeout: 20_000 })
     await bubble(one, 'Are you there?').waitFor()

@@ -47,6 +47,7 @@ export type Event =
   | { type: 'stopped-typing'; conversation: Id; user_id: Id }
   | { type: 'typing-tick'; now: number }
   | { type: 'presence'; online: Record<Id, { away: boolean }>; seen: Time }
+  /** Of guests, who are on no channel of the organisation. */
   | { type: 'last-seen'; user_id: Id; online: boolean; at: Time }
 
 export interface ParticipationRow {

@@ -2,7 +2,7 @@
 import type { ParticipationRow } from './events.ts'
 import { compareTimes, later } from './order.ts'
 import type { State } from './state.ts'
-import type { Conversation, Id, Time } from './types.ts'
+import type { Conversation, Id, Person, Time } from './types.ts'
 
 function change(state: State, id: Id, update: (conversation: Conversation) => Conversation): State {
   const known = state.conversations[id]
@@ -50,6 +50,18 @@ export function onParticipation(state: State, row: ParticipationRow): State {
       ...(readAll ? { unread_count: 0, mention_count: 0 } : {}),
     }
   })
+}
+
+export function onLastSeen(state: State, user: Id, online: boolean, at: Time): State {
+  const update = (people: Person[]) => (people.some((p) => p.user_id === user)
+    ? people.map((p) => (p.user_id === user ? { ...p, online, last_seen_at: at } : p))
+    : people)
+  const conversations = Object.fromEntries(Object.entries(state.conversations).map(([id, known]) => {
+    const participants = update(known.participants)
+    return [id, participants === known.participants ? known : { ...known, participants }]
+  }))
+  const people = Object.fromEntries(Object.entries(state.people).map(([id, known]) => [id, update(known)]))
+  return { ...state, conversations, people }
 }
 
 export function onUnread(state: State, total: number, counts: Record<Id, number>): State {

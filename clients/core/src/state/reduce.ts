@@ -1,7 +1,7 @@
 // The one function by which the state changes. Pure: no network, no clock; the same events give the same state.
 import type { Event } from './events.ts'
 import { onMessage, onPage, onReacted, onReaction, onReactionGone, onRow, withTimeline } from './reduce-messages.ts'
-import { onConversationRow, onParticipation, onRead, onUnread } from './reduce-list.ts'
+import { onConversationRow, onLastSeen, onParticipation, onRead, onUnread } from './reduce-list.ts'
 import { later } from './order.ts'
 import { EMPTY, type State } from './state.ts'
 import type { Outgoing, Time } from './types.ts'
@@ -83,9 +83,9 @@ export function reduce(state: State, event: Event): State {
       return { ...state, presence }
     }
     case 'last-seen': {
-      // The channel knows better and sooner who is online; the table knows who was.
-      if (state.presence[event.user_id]?.online) return state
-      return { ...state, presence: { ...state.presence, [event.user_id]: { online: false, away: false, lastSeen: event.at } } }
+      const { [event.user_id]: known, ...rest } = state.presence
+      // Of who is there the channel knows better; of who has left it what was told later.
+      return { ...onLastSeen(state, event.user_id, event.online, event.at), presence: known?.online ? state.presence : rest }
     }
   }
 }

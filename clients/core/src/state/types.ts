@@ -92,6 +92,8 @@ export interface Conversation {
   name: string | null
   org_id: Id | null
   project_id: string | null
+  /** What a direct conversation is about: the title of its share link, or else its project_id. */
+  subject: string | null
   created_by: Id | null
   created_at: Time
   last_message_at: Time | null

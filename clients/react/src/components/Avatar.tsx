@@ -1,16 +1,6 @@
 // A picture, or initials on a colour that belongs to the person.
+import { colourOf } from '@dovetail/chat'
 import { useState } from 'react'
-
-/** Dark enough for white letters. */
-const COLOURS = ['#b3261e', '#9a3b00', '#7a5200', '#3f6600', '#00695c', '#00628f', '#3949ab', '#6a3ab2', '#9c27b0', '#ad1457', '#455a64', '#5d4037']
-
-function colourOf(id: string): string {
-  // FNV-1a, its upper bits brought down: ids in a row get colours of all kinds.
-  let hash = 0x811c9dc5
-  for (const c of id) hash = Math.imul(hash ^ (c.codePointAt(0) ?? 0), 0x01000193)
-  hash ^= hash >>> 15
-  return COLOURS[(hash >>> 0) % COLOURS.length] as string
-}
 
 const initialsOf = (name: string): string => {
   const words = name.trim().split(/\s+/).filter((w) => /[\p{L}\p{N}]/u.test(w))

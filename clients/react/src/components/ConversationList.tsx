@@ -112,7 +112,7 @@ export function ConversationList({ current, onOpen, tabs: given, onSearch, menu 
         {search && <IconButton icon="close" size={16} label={t('clearSearch')} onClick={() => setSearch('')} />}
       </div>
       {onSearch && search.trim() && (
-        <button type="button" className="dt-search-messages" onClick={() => onSearch(search.trim())}><Icon name="search" size={16} />{t('searchMessagesFor', { text: search.trim() })}</button>
+        <button type="button" className="dt-search-messages" onClick={() => { onSearch(search.trim()); setSearch('') }}><Icon name="search" size={16} />{t('searchMessagesFor', { text: search.trim() })}</button>
       )}
       <div className="dt-tabs" role="group" aria-label={t('conversationList')}>
         {tabs.map((tab) => (

@@ -3,7 +3,7 @@ import { activity, isMuted, type Conversation } from '@dovetail/chat'
 import { memo, useCallback } from 'react'
 import { useChatState } from '../context.tsx'
 import { decode } from '../hooks/mentions.ts'
-import { nameOf, presenceOf, useTypingLine } from '../hooks/names.ts'
+import { nameOf, presenceOf, subjectOf, useTypingLine } from '../hooks/names.ts'
 import { useLanguage } from '../i18n/index.tsx'
 import { Avatar, GroupAvatar } from './Avatar.tsx'
 import { Icon } from './Icon.tsx'
@@ -15,6 +15,7 @@ export const ConversationRow = memo(function ConversationRow({ conversation, cur
   const { t, dates } = language
   const { id, mention_count: mentions } = conversation
   const name = nameOf(conversation, language)
+  const subject = subjectOf(conversation)
   const other = conversation.type === 'direct' ? conversation.participants[0] : undefined
   const presence = useChatState(useCallback((s) => presenceOf(s, other), [other]))
   const draft = useChatState(useCallback((s) => s.drafts[id], [id]))
@@ -28,7 +29,7 @@ export const ConversationRow = memo(function ConversationRow({ conversation, cur
   const preview = conversation.last_message_sender_id === me ? t('youPreview', { text: said }) : other || !sender ? said : `${sender}: ${said}`
   const words = { now: t('now'), minutes: (count: number) => t('minutes', { count }) }
   const label = [
-    name, presence && t(presence), muted && t('muted'), conversation.pinned_at && t('pinned'),
+    name, subject, presence && t(presence), muted && t('muted'), conversation.pinned_at && t('pinned'),
     unread > 0 && t('unreadCount', { count: unread }), mentions > 0 && t('mentionCount', { count: mentions }),
     said && t('lastMessageFrom', { name: conversation.last_message_sender_id === me ? t('you') : (sender ?? name), text: said }),
   ].filter(Boolean).join('. ')
@@ -41,7 +42,7 @@ export const ConversationRow = memo(function ConversationRow({ conversation, cur
         : <GroupAvatar id={id} name={name} size={48} people={conversation.participants.map((p) => ({ id: p.user_id, name: p.display_name ?? '', url: p.avatar_url }))} />}
       <span className="dt-conversation-text" aria-hidden="true">
         <span className="dt-conversation-line">
-          <span className="dt-conversation-name" dir="auto">{name}</span>
+          <span className="dt-conversation-name" dir="auto">{name}{subject && <bdi className="dt-subject">{subject}</bdi>}</span>
           {muted && <Icon name="mute" size={14} />}
           {conversation.pinned_at && <Icon name="pin" size={14} />}
           <time dateTime={activity(conversation)}>{conversation.last_message_at && dates.short(conversation.last_message_at, words, now)}</time>

@@ -2,7 +2,7 @@
 import { sortedList } from '@dovetail/chat'
 import { useState } from 'react'
 import { useChatState } from '../context.tsx'
-import { nameOf } from '../hooks/names.ts'
+import { nameOf, subjectOf } from '../hooks/names.ts'
 import { useLanguage } from '../i18n/index.tsx'
 import { Avatar } from './Avatar.tsx'
 import { Modal } from './Dialogs.tsx'
@@ -14,7 +14,7 @@ export function Switcher({ onClose, onOpen }: { onClose: () => void; onOpen: (id
   const [text, setText] = useState('')
   const [at, setAt] = useState(0)
   const wanted = text.trim().toLocaleLowerCase()
-  const found = all.filter((c) => nameOf(c, language).toLocaleLowerCase().includes(wanted)).slice(0, 10)
+  const found = all.filter((c) => `${nameOf(c, language)} ${subjectOf(c) ?? ''}`.toLocaleLowerCase().includes(wanted)).slice(0, 10)
   const go = (id: string | undefined) => {
     if (!id) return
     onOpen(id)
@@ -35,7 +35,7 @@ export function Switcher({ onClose, onOpen }: { onClose: () => void; onOpen: (id
         {found.map((c, i) => (
           <li key={c.id} id={`dt-switch-${i}`} role="option" aria-selected={i === at} onClick={() => go(c.id)}>
             <Avatar id={c.participants[0]?.user_id ?? c.id} name={nameOf(c, language)} url={c.participants[0]?.avatar_url} size={28} />
-            <span className="dt-grow">{nameOf(c, language)}</span>
+            <span className="dt-grow">{nameOf(c, language)}{subjectOf(c) && <bdi className="dt-subject">{subjectOf(c)}</bdi>}</span>
             {c.unread_count > 0 && <span className="dt-badge">{c.unread_count}</span>}
           </li>
         ))}

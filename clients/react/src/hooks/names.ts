@@ -11,6 +11,11 @@ export function nameOf(conversation: Conversation, language: Language): string {
   return conversation.type === 'direct' ? (names[0] as string) : language.list(names.slice(0, 4))
 }
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+/** What a conversation is about, in words; several with one person are told apart by it. */
+export const subjectOf = ({ subject }: Conversation): string | null => (subject && !UUID.test(subject) ? subject : null)
+
 export function presenceOf(state: State, person: Person | undefined): 'online' | 'away' | null {
   if (!person || !isOnline(state, person)) return null
   return state.presence[person.user_id]?.away ? 'away' : 'online'

@@ -123,7 +123,7 @@ function Content({ row, session, chosen, receipt, thread, picking, onPick }: Pro
       }}
       onPointerUp={release} onPointerCancel={release} onPointerMove={release}
     >
-      {!own && (row.first ? <Avatar name={name} url={session.advisorAvatar} size={28} /> : <span class="space" />)}
+      {!own && (row.first ? <Avatar id={message?.sender_id ?? session.advisorId} name={name} url={session.advisorAvatar} size={28} /> : <span class="space" />)}
       <div class="stack">
         {message?.quoted && <div class="quote" dir="auto"><b>{message.quoted.sender_name}</b> {message.quoted.preview}</div>}
         <div class="line">

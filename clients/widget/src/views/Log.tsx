@@ -81,19 +81,28 @@ function useReceipts(rows: Row[]): (row: BubbleRow) => string | null {
   }
 }
 
+/** The first words of a conversation, which are no message. */
+function Greeting({ session, children }: { session: Session; children: string }) {
+  return (
+    <div class="row other first last" data-testid="greeting">
+      <Avatar id={session.advisorId} name={session.advisorName} url={session.advisorAvatar} size={28} />
+      <div class="stack"><div class="bubble" dir="auto">{children}</div></div>
+    </div>
+  )
+}
+
 function Empty({ session }: { session: Session }) {
-  const { settings: { greeting }, language: { t } } = useShared()
+  const { t } = useShared().language
   return (
     <div class="empty">
-      <Avatar name={session.advisorName} url={session.advisorAvatar} size={64} />
+      <Avatar id={session.advisorId} name={session.advisorName} url={session.advisorAvatar} size={64} />
       <p>{t('empty')}</p>
-      {greeting && <div class="row other first last"><Avatar name={session.advisorName} url={session.advisorAvatar} size={28} /><div class="stack"><div class="bubble" dir="auto">{greeting}</div></div></div>}
     </div>
   )
 }
 
 export function Log({ session }: { session: Session }) {
-  const { chat, language } = useShared()
+  const { chat, language, settings: { greeting } } = useShared()
   const { t } = language
   const { state, view } = { state: chat.store.state, view: chat.store.view }
   const { conversationId, clientId } = session
@@ -134,6 +143,7 @@ export function Log({ session }: { session: Session }) {
             <div class="empty"><p>{t('loadFailed')}</p><button type="button" class="button" onClick={() => void chat.fill()}>{t('again')}</button></div>
           )}
           {timeline.status === 'ready' && rows.length === 0 && <Empty session={session} />}
+          {greeting && timeline.status === 'ready' && !timeline.hasBefore && <Greeting session={session}>{greeting}</Greeting>}
           {timeline.hasBefore && <div class="older" aria-hidden="true"><i /></div>}
           {rows.map((row) => (row.kind === 'divider'
             ? <div class="divider" key={row.key}><time dateTime={row.at} title={language.exact(row.at)}>{language.divider(row.at)}</time></div>
@@ -142,7 +152,7 @@ export function Log({ session }: { session: Session }) {
                 picking={picking === row.key} onPick={setPicking} version={row.outgoing ? version : language.locale} />))}
           {typing && (
             <div class="row other first last" data-testid="typing" role="status" aria-label={t('typing', { name: session.advisorName })}>
-              <Avatar name={session.advisorName} url={session.advisorAvatar} size={28} />
+              <Avatar id={session.advisorId} name={session.advisorName} url={session.advisorAvatar} size={28} />
               <div class="stack"><div class="bubble dots"><i /><i /><i /></div></div>
             </div>
           )}

@@ -61,7 +61,7 @@ function Header({ session, leave }: { session: Session; leave: RefObject<HTMLBut
   return (
     <header>
       <span class="who">
-        <Avatar name={session.advisorName} url={session.advisorAvatar} size={40} />
+        <Avatar id={session.advisorId} name={session.advisorName} url={session.advisorAvatar} size={40} />
         {online && <span class="online" />}
       </span>
       <div class="titles">
