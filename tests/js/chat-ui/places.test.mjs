@@ -102,6 +102,7 @@ describe('places', () => {
     await page.getByRole('button', { name: 'Search messages for “elsewhere”' }).click()
     await page.locator('.dt-hit').filter({ hasText: 'Searched' }).click()
     await page.locator('.dt-highlight').filter({ hasText: 'My needle is elsewhere' }).waitFor()
+    assert.equal(await page.getByTestId('list-search').inputValue(), '', 'the list is whole again')
     // Where the panel covers the conversation a hit closes it.
     await page.setViewportSize({ width: 390, height: 844 })
     await page.getByRole('button', { name: 'Search messages' }).click()

@@ -193,7 +193,10 @@ describe('how it looks and what it says', () => {
     const page = await visit(t, await link(), { data: { 'data-position': 'left', 'data-colour': '#fc0', 'data-texts': texts, 'data-greeting': 'Good day!' }, head: '<style>:root { --colour: red; --colour-text: red }</style>' })
     await open(page)
     await page.getByText('Ask <i>us</i>', { exact: true }).waitFor()
-    await page.getByText('Good day!').waitFor()
+    await page.getByTestId('greeting').filter({ hasText: 'Good day!' }).waitFor()
+    await write(page, 'Good evening')
+    await page.getByTestId('receipt').waitFor()
+    assert.ok(await page.getByTestId('greeting').isVisible(), 'it stays above what is said')
     assert.equal(await style(launcher(page), 'background-color'), 'rgb(255, 204, 0)')
     assert.equal(await style(launcher(page), 'color'), 'rgb(0, 0, 0)')
     // A button under the mouse is a little larger.

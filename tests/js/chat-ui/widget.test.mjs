@@ -4,7 +4,8 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { fine, say, service } from './people.mjs'
+import { browserOf } from './browser.mjs'
+import { direct, fine, say, service } from './people.mjs'
 import { bubble, built, conversationOf, field, launcher, link, listens, open, scripts, texts, turn, until, visit, write } from './widget-support.mjs'
 
 describe('with a link', () => {
@@ -169,6 +170,34 @@ describe('the two sides', () => {
     await guest.ada.client.removeAllChannels()
     await page.getByTestId('status').filter({ hasText: /^Last seen / }).waitFor()
     await page.fine()
+  })
+
+  test('the advisor sees that a guest is there and what they write about, beside what the same person says elsewhere', async (t) => {
+    const guest = await link()
+    await direct(guest.ada, { id: guest.client })
+    const advisor = await browserOf(t, guest.ada)
+    const page = await visit(t, guest)
+    await open(page)
+    await write(page, 'Hello from outside')
+    const rows = advisor.locator('.dt-conversation')
+    const about = rows.filter({ hasText: 'Lisbon in May' })
+    await about.filter({ hasText: 'Hello from outside' }).waitFor()
+    assert.equal(await rows.count(), 2)
+    await about.locator('.dt-dot-online').waitFor()
+    // The same face on both sides.
+    const colour = (locator) => locator.evaluate((e) => getComputedStyle(e).backgroundColor)
+    const face = await colour(page.getByTestId('window').locator('header .avatar'))
+    await about.click()
+    await advisor.locator('.dt-header h2').filter({ hasText: 'Cleo Marsh' }).filter({ hasText: 'Lisbon in May' }).waitFor()
+    const status = advisor.locator('.dt-header').getByTestId('status')
+    await status.filter({ hasText: /^Online$/ }).waitFor()
+    await say(guest.ada, await conversationOf(guest), 'Hello back')
+    await bubble(page, 'Hello back').waitFor()
+    assert.equal(await colour(page.locator('.row.other .avatar').last()), face)
+    await page.goto('about:blank')
+    await status.filter({ hasText: /^Last seen / }).waitFor()
+    await about.locator('.dt-dot-online').waitFor({ state: 'detached' })
+    await advisor.fine()
   })
 
   test('reactions are chosen by mouse, shown on both sides, and taken back', async (t) => {

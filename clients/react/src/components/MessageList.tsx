@@ -1,8 +1,9 @@
 // The messages of a conversation or of a thread.
 import { outgoingOf, timelineKey, timelineOf, type Message } from '@dovetail/chat'
-import { useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent, type PointerEvent, type ReactNode } from 'react'
+import { useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
 import { Virtualizer } from 'virtua'
 import { useChat, useChatState } from '../context.tsx'
+import { useActive } from '../hooks/active.ts'
 import { rowsOf, type Row } from '../hooks/rows.ts'
 import { useScrolling } from '../hooks/scroll.ts'
 import { useLanguage } from '../i18n/index.tsx'
@@ -59,10 +60,8 @@ export function MessageList(props: Props) {
   }, [timeline.status, key])
   useEffect(() => onSeen(atEnd && !timeline.hasAfter), [atEnd, timeline.hasAfter, onSeen])
 
-  const [active, setActive] = useState<string | null>(null)
-  const [focused, setFocused] = useState<string | null>(null)
+  const { active, focused, setFocused, menuOpen, setMenuOpen, handlers: activeHandlers, onPointerDown } = useActive(scroll)
   const [highlighted, setHighlighted] = useState<string | null>(null)
-  const [menuOpen, setMenuOpen] = useState(false)
 
   // To a message that was asked for, as soon as it is there.
   const reached = useRef(new WeakSet<object>())
@@ -183,7 +182,6 @@ export function MessageList(props: Props) {
     const what = message.deleted_at ? t('deleted') : plainText(message.content) || message.attachments.map((a) => a.name).join(', ')
     return `${row.own ? t('you') : (message.sender_name ?? '')}, ${dates.divider(message.created_at)}: ${what}`
   }
-  let press: ReturnType<typeof setTimeout> | undefined
   const focusable = focused && rows.some((row) => row.key === focused) ? focused : rows.findLast((row) => row.kind === 'bubble')?.key
 
   return (
@@ -191,20 +189,13 @@ export function MessageList(props: Props) {
       {timeline.status === 'error' && <Failed onRetry={() => void chat.history.latest(conversationId, threadId)} />}
       {(timeline.status === 'loading' || timeline.status === 'idle') && rows.length === 0 && <Skeleton />}
       {timeline.status === 'ready' && rows.length === 0 && blank}
-      <div className="dt-scroll" ref={scroll} onScroll={() => { onScroll(); lookForUnread() }} role="log" aria-live="off" aria-label={t('messageList')} onKeyDown={onKey} data-status={timeline.status}
-        onPointerDown={(event) => { if (event.pointerType === 'touch' && !menuOpen && (event.target as HTMLElement).closest<HTMLElement>('[data-key]')?.dataset.key !== active) setActive(null) }}>
+      <div className="dt-scroll" ref={scroll} onScroll={() => { onScroll(); lookForUnread() }} role="log" aria-live="off" aria-label={t('messageList')} onKeyDown={onKey} data-status={timeline.status} onPointerDown={onPointerDown}>
         <div className="dt-filler">{children}</div>
         <Virtualizer key={key} ref={virtual} scrollRef={scroll} shift={shift} data={rows}
           keepMounted={focused ? [rows.findIndex((row) => row.key === focused)].filter((i) => i >= 0) : undefined}>
           {(row) => (
             <div key={row.key} className={`dt-item dt-item-${row.kind}`} {...(row.kind === 'bubble' ? {
-              'data-key': row.key, role: 'article', 'aria-label': labelOf(row), tabIndex: row.key === focusable ? 0 : -1,
-              onFocus: () => { setActive(row.key); setFocused(row.key) },
-              onPointerEnter: (event: PointerEvent) => { if (!menuOpen && event.pointerType === 'mouse') setActive(row.key) },
-              onPointerLeave: (event: PointerEvent) => { if (!menuOpen && event.pointerType === 'mouse') setActive(null) },
-              onTouchStart: () => { press = setTimeout(() => { setActive(row.key); navigator.vibrate?.(10) }, 450) },
-              onTouchEnd: () => clearTimeout(press),
-              onTouchMove: () => clearTimeout(press),
+              'data-key': row.key, role: 'article', 'aria-label': labelOf(row), tabIndex: row.key === focusable ? 0 : -1, ...activeHandlers(row.key),
             } : {})}>
               {draw(row)}
             </div>
