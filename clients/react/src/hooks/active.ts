@@ -29,7 +29,8 @@ export function useActive(list: RefObject<HTMLElement | null>): Active {
     // A menu that is open belongs to its message, wherever the mouse is.
     if (menuOpen) return
     const onOver = ({ target, pointerType }: globalThis.PointerEvent) => {
-      if (pointerType === 'mouse') setHovered(list.current?.contains(target as Node) ? (keyOf(target) ?? null) : null)
+      // After a tap a phone has a mouse there too.
+      if (pointerType === 'mouse' && matchMedia('(any-hover: hover)').matches) setHovered(list.current?.contains(target as Node) ? (keyOf(target) ?? null) : null)
     }
     const onLeave = () => setHovered(null)
     document.addEventListener('pointerover', onOver)
