@@ -1,5 +1,5 @@
-// Messages on their way. Each is kept before it is sent, so that nothing is lost by a reload; those of one conversation go
-// one after the other; a client_id makes a second try harmless.
+// Messages on their way. Each is kept, so that nothing is lost by a reload, and sent at the same time; those of one conversation
+// go one after the other; a client_id makes a second try harmless.
 import { call, type Context } from './context.ts'
 import { isTemporaryProblem, messageOf } from './problem.ts'
 import { outgoingOf, type Attachment, type ContentType, type Id, type Message, type Outgoing, type Quote } from './state/index.ts'
@@ -25,6 +25,8 @@ export class Outbox {
   private readonly timers = new Map<Id, ReturnType<typeof setTimeout>>()
   /** Writes to IndexedDB that are under way. */
   private readonly keeping = new Map<string, Promise<void>>()
+  /** Written here and not tried yet: no other tab can have sent them. */
+  private readonly fresh = new Set<string>()
   private order = Date.now()
   private stopped = false
 
@@ -54,7 +56,7 @@ export class Outbox {
       state: 'waiting',
       error: null,
     }
-    // Shown at once; kept before it leaves.
+    this.fresh.add(item.client_id)
     await this.queue(item)
     return item
   }
@@ -64,6 +66,7 @@ export class Outbox {
     store.dispatch({ type: 'queued', item })
     const done = kept.put(item)
     this.keeping.set(item.client_id, done)
+    this.flush(item.conversation_id)
     try {
       await done
       this.keeping.delete(item.client_id)
@@ -71,7 +74,6 @@ export class Outbox {
       // Storage is full: it goes out all the same, it would only not survive a reload.
       report(error)
     }
-    this.flush(item.conversation_id)
   }
 
   async retry(clientId: string): Promise<void> {
@@ -86,7 +88,7 @@ export class Outbox {
     if (!item) return
     for (const file of item.files) this.uploads.cancel(file.key)
     this.context.store.dispatch({ type: 'discarded', client_id: clientId })
-    await this.context.kept.drop(item)
+    await this.drop(item)
   }
 
   /** The connection is back: nobody waits for the end of a delay. */
@@ -104,20 +106,21 @@ export class Outbox {
   }
 
   private async run(conversation: Id): Promise<void> {
-    const deliverAll = async () => {
-      // Whatever was queued while this ran is taken too.
-      for (let item = this.next(conversation); item; item = this.next(conversation)) {
-        if (!(await this.deliver(item))) return
-      }
-    }
     try {
-      // Tabs of one user share what is kept; one of them sends.
-      await (globalThis.navigator?.locks
-        ? navigator.locks.request(`dovetail-outbox-${this.context.me}-${conversation}`, deliverAll)
-        : deliverAll())
+      // Whatever is queued while this runs is taken too.
+      for (let item = this.next(conversation); item; item = this.next(conversation)) {
+        const next = item
+        const sent = this.fresh.delete(next.client_id) ? this.deliver(next) : this.alone(conversation, () => this.deliverKept(next))
+        if (!(await sent)) return
+      }
     } catch (error) {
       this.context.report(error)
     }
+  }
+
+  /** Tabs of one user share what is kept; one of them sends it. */
+  private alone<T>(conversation: Id, what: () => Promise<T>): Promise<T> {
+    return globalThis.navigator?.locks ? navigator.locks.request(`dovetail-outbox-${this.context.me}-${conversation}`, what) as Promise<T> : what()
   }
 
   private next(conversation: Id): Outgoing | undefined {
@@ -127,15 +130,17 @@ export class Outbox {
       .sort((a, b) => a.order - b.order)[0]
   }
 
+  private async deliverKept(item: Outgoing): Promise<boolean> {
+    const unkept = await this.keeping.get(item.client_id)?.then(() => false, () => true)
+    if (unkept || (await this.context.kept.has(item.client_id))) return this.deliver(item)
+    // Another tab has sent it, or it was taken back.
+    this.context.store.dispatch({ type: 'discarded', client_id: item.client_id })
+    return true
+  }
+
   /** Gives false where the conversation has to wait. */
   private async deliver(item: Outgoing): Promise<boolean> {
-    const { store, kept } = this.context
-    const unkept = await this.keeping.get(item.client_id)?.then(() => false, () => true)
-    if (!unkept && !(await kept.has(item.client_id))) {
-      // Another tab has sent it, or it was taken back.
-      store.dispatch({ type: 'discarded', client_id: item.client_id })
-      return true
-    }
+    const { store } = this.context
     store.dispatch({ type: 'sending', client_id: item.client_id })
     try {
       const attachments = await this.attach(item)
@@ -143,7 +148,7 @@ export class Outbox {
         conversation_id: item.conversation_id, content: item.content, content_type: contentType(attachments), attachments,
         thread_id: item.thread_id, reply_to: item.reply_to, client_id: item.client_id, metadata: item.metadata,
       })
-      await kept.drop(item)
+      await this.drop(item)
       store.dispatch({ type: 'sent', client_id: item.client_id, message })
       for (const file of item.files) this.uploads.forget(file.key)
       return true
@@ -151,7 +156,7 @@ export class Outbox {
       const current = store.get().outbox[item.client_id]
       // Heard of by its row, or taken back, while the answer was on its way.
       if (!current) {
-        await kept.drop(item)
+        await this.drop(item)
         return true
       }
       if (isTemporaryProblem(error)) {
@@ -161,9 +166,15 @@ export class Outbox {
       }
       store.dispatch({ type: 'send-failed', client_id: item.client_id, error: messageOf(error) })
       const failed = store.get().outbox[item.client_id]
-      if (failed) await kept.put(failed)
+      if (failed) await this.context.kept.put(failed)
       return true
     }
+  }
+
+  /** Not before it is kept, or it would come back. */
+  private async drop(item: Outgoing): Promise<void> {
+    await this.keeping.get(item.client_id)?.catch(() => {})
+    await this.context.kept.drop(item)
   }
 
   private async attach(item: Outgoing): Promise<Attachment[]> {
