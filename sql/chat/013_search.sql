@@ -24,6 +24,8 @@ begin
     return jsonb_build_array(jsonb_build_object('text', left(line, 160), 'hit', false));
   end if;
   start := greatest(1, coalesce(char_length((regexp_match(line, '^(.*?)(?:' || pattern || ')', 'i'))[1]), 0) - 40);
+  -- At the beginning of a word; for a few letters nothing is left out.
+  start := case when start <= 10 then 1 else start - 1 + coalesce(nullif(strpos(substr(line, start - 1, 25), ' '), 0), 1) end;
   line := case when start > 1 then '…' else '' end || substr(line, start, 160) || case when char_length(line) > start + 159 then '…' else '' end;
   for piece in
     select part, place from regexp_split_to_table(regexp_replace(line, '(' || pattern || ')', E'\uE000\\1\uE000', 'gi'), E'\uE000')

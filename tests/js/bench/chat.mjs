@@ -1,42 +1,19 @@
 // How fast the chat is in a browser, in figures for docs/performance.md: `node tests/js/bench/chat.mjs [binary] [what ...]`, where
 // what is any of paint, latency, scroll. Starts the server with its demo, in a folder of its own; nothing else should run meanwhile.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import crypto from 'node:crypto'
-import fs from 'node:fs/promises'
 import os from 'node:os'
-import path from 'node:path'
-import readline from 'node:readline'
 import { createClient } from '@supabase/supabase-js'
 import WebSocket from 'ws'
 import { launch } from '../chromium.mjs'
 import { until } from '../chat-ui/until.mjs'
+import { startDemo } from './demo.mjs'
 
 const [binary = 'target/release/dovetail', ...chosen] = process.argv.slice(2)
 const wanted = (what) => chosen.length === 0 || chosen.includes(what)
 const MESSAGES = 200
 const LONG = 10_000
 
-const secret = crypto.randomBytes(32).toString('hex')
-const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'dovetail-bench-'))
-const server = spawn(path.resolve(binary), ['dev', '--demo'], {
-  cwd: folder, env: { ...process.env, PORT: '0', API_JWT_SECRET: secret, DOVETAIL_DATA: folder, RUST_LOG: 'warn' }, stdio: ['ignore', 'pipe', 'inherit'],
-})
-const said = []
-const url = await new Promise((found, lost) => {
-  server.once('exit', () => lost(new Error(said.join('\n'))))
-  readline.createInterface(server.stdout).on('line', (line) => {
-    said.push(line)
-    const address = line.match(/http:\/\/[\w.:[\]]+\/chat/)
-    if (address) found(address[0].replace(/\/chat$/, ''))
-  })
-})
-
-const sign = (claims) => {
-  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const text = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ exp: Math.floor(Date.now() / 1000) + 3600, ...claims })}`
-  return `${text}.${crypto.createHmac('sha256', secret).update(text).digest('base64url')}`
-}
+const { url, sign, stop } = await startDemo(binary)
 const anonKey = sign({ role: 'anon' })
 const options = { auth: { persistSession: false, autoRefreshToken: false }, realtime: { transport: WebSocket } }
 const service = createClient(url, sign({ role: 'service_role' }), options)
@@ -203,7 +180,5 @@ try {
   if (wanted('scroll')) console.log(`scrolling through ${LONG} messages:`, JSON.stringify(await scroll()))
 } finally {
   await browser.close()
-  server.kill('SIGTERM')
-  await new Promise((done) => { server.once('exit', done) })
-  await fs.rm(folder, { recursive: true, force: true })
+  await stop()
 }
