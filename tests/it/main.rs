@@ -35,6 +35,7 @@ mod chat_push;
 mod chat_push_sql;
 mod chat_push_support;
 mod chat_types;
+mod chat_upgrade;
 mod clients;
 mod command_line;
 mod compiled_policies;

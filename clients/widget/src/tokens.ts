@@ -9,7 +9,8 @@ export interface Session {
   clientId: string
   clientName: string
   orgId: string | null
-  advisorId: string
+  /** Sessions that were kept by an earlier version have none. */
+  advisorId?: string
   advisorName: string
   advisorAvatar: string | null
   subjectTitle: string

@@ -87,11 +87,13 @@ pub(super) const EMBEDDED: &[File] = &[
     ),
 ];
 
-/// Somebody who drops a part of it drops all of it: every file can run again.
+/// Somebody who drops a part of it drops all of it, and a database of an earlier state lacks what came last, a trigger:
+/// every file can run again.
 const CHAT_IS_WHOLE: &str = "
     (select count(*) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
      where n.nspname = 'public' and c.relkind in ('r', 'p')
        and c.relname in ('conversations', 'conversation_participants', 'messages', 'profiles', 'chat_settings')) = 5
+    and exists (select from pg_catalog.pg_trigger where tgname = 'broadcast_guest_presence')
     and exists (select from pg_catalog.pg_roles where rolname = 'chat_guest')";
 
 /// Storage may come after the messaging system.
