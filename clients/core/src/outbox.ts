@@ -179,14 +179,14 @@ export class Outbox {
 
   private async attach(item: Outgoing): Promise<Attachment[]> {
     const attachments: Attachment[] = []
-    for (const file of item.files) {
-      const path = file.path ?? (await this.uploads.arrival(file, item.conversation_id))
-      if (!file.path) {
-        this.context.store.dispatch({ type: 'file-arrived', client_id: item.client_id, key: file.key, path })
+    for (const chosen of item.files) {
+      const file = chosen.path ? { ...chosen, path: chosen.path } : await this.uploads.arrival(chosen, item.conversation_id)
+      if (!chosen.path) {
+        this.context.store.dispatch({ type: 'file-arrived', client_id: item.client_id, key: file.key, path: file.path, width: file.width, height: file.height })
         const current = this.context.store.get().outbox[item.client_id]
         if (current) await this.context.kept.put({ ...current, state: 'waiting' })
       }
-      attachments.push({ name: file.name, path, size: file.size, mime_type: file.mime_type, width: file.width ?? null, height: file.height ?? null })
+      attachments.push({ name: file.name, path: file.path, size: file.size, mime_type: file.mime_type, width: file.width ?? null, height: file.height ?? null })
     }
     return attachments
   }

@@ -7,7 +7,17 @@ import type { Id, OutgoingFile } from './state/index.ts'
 /** From this size on an upload can go on where it stopped. */
 const RESUMABLE_FROM = 6 * 1024 * 1024
 
-interface Running { file: OutgoingFile; blob: Blob; preview?: string; conversation: Id; done: Promise<string>; abort: () => void }
+interface Running {
+  file: OutgoingFile
+  blob: Blob
+  preview?: string
+  conversation: Id
+  /** The file with its shape, where it has one. */
+  measured: Promise<OutgoingFile>
+  /** The path in the bucket. */
+  done: Promise<string>
+  abort: () => void
+}
 
 export class Uploads {
   private readonly running = new Map<string, Running>()
@@ -15,11 +25,10 @@ export class Uploads {
   constructor(private readonly context: Context) {}
 
   /** Begins; gives the key by which the message names it. */
-  async begin(conversation: Id, blob: File): Promise<string> {
-    const size = await dimensions(blob)
-    const file: OutgoingFile = { key: crypto.randomUUID(), name: blob.name.slice(-255) || 'file', size: blob.size, mime_type: blob.type || 'application/octet-stream', ...size }
-    // Kept first: a message that was sent while this is on its way must survive a reload with its file.
-    await this.context.kept.putFile(file.key, blob).catch(() => {})
+  begin(conversation: Id, blob: File): string {
+    const file: OutgoingFile = { key: crypto.randomUUID(), name: blob.name.slice(-255) || 'file', size: blob.size, mime_type: blob.type || 'application/octet-stream' }
+    // A message that is sent while this is on its way survives a reload with its file.
+    void this.context.kept.putFile(file.key, blob).catch(() => {})
     this.start(file, blob, conversation)
     return file.key
   }
@@ -36,16 +45,20 @@ export class Uploads {
     return known.preview
   }
 
-  /** The path in the bucket, as soon as it is there; after a reload the upload begins again. */
-  async arrival(file: OutgoingFile, conversation: Id): Promise<string> {
-    const known = this.running.get(file.key)
-    if (known) {
-      if (this.context.store.get().uploads[file.key]?.state === 'failed') this.retry(file.key)
-      return (this.running.get(file.key) ?? known).done
+  /** The file with its shape and its path in the bucket, as soon as it is there; after a reload the upload begins again. */
+  async arrival(file: OutgoingFile, conversation: Id): Promise<OutgoingFile & { path: string }> {
+    let known = this.running.get(file.key)
+    if (known && this.context.store.get().uploads[file.key]?.state === 'failed') {
+      this.retry(file.key)
+      known = this.running.get(file.key)
     }
-    const blob = await this.context.kept.file(file.key)
-    if (!blob) throw new Problem('the file is not there any more', 'lost', false)
-    return this.start(file, blob, conversation).done
+    if (!known) {
+      const blob = await this.context.kept.file(file.key)
+      if (!blob) throw new Problem('the file is not there any more', 'lost', false)
+      known = this.start(file, blob, conversation)
+    }
+    const [measured, path] = await Promise.all([known.measured, known.done])
+    return { ...measured, path }
   }
 
   retry(key: string): void {
@@ -93,7 +106,8 @@ export class Uploads {
       })
     // Whoever waits for it hears of it; nobody may be waiting yet.
     done.catch(() => {})
-    const running: Running = { file, blob, conversation, done, abort: () => stop.abort() }
+    const running: Running = { file, blob, conversation, done, measured: Promise.resolve(file), abort: () => stop.abort() }
+    if (file.width === undefined) running.measured = dimensions(blob).then((shape) => (running.file = { ...file, ...shape }))
     this.running.set(file.key, running)
     return running
   }

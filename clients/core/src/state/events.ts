@@ -36,7 +36,7 @@ export type Event =
   | { type: 'send-failed'; client_id: string; error: string }
   | { type: 'sent'; client_id: string; message: Message }
   | { type: 'discarded'; client_id: string }
-  | { type: 'file-arrived'; client_id: string; key: string; path: string }
+  | { type: 'file-arrived'; client_id: string; key: string; path: string; width?: number; height?: number }
   | { type: 'upload'; upload: Upload }
   | { type: 'upload-forgotten'; key: string }
   | { type: 'draft'; key: string; text: string }

@@ -51,7 +51,10 @@ export function reduce(state: State, event: Event): State {
     case 'sending': return changeOutgoing(state, event.client_id, (i) => ({ ...i, state: 'sending', attempts: i.attempts + 1 }))
     case 'send-delayed': return changeOutgoing(state, event.client_id, (i) => ({ ...i, state: 'waiting', error: event.error }))
     case 'send-failed': return changeOutgoing(state, event.client_id, (i) => ({ ...i, state: 'failed', error: event.error }))
-    case 'file-arrived': return changeOutgoing(state, event.client_id, (i) => ({ ...i, files: i.files.map((f) => (f.key === event.key ? { ...f, path: event.path } : f)) }))
+    case 'file-arrived': {
+      const { path, width, height } = event
+      return changeOutgoing(state, event.client_id, (i) => ({ ...i, files: i.files.map((f) => (f.key === event.key ? { ...f, path, width: width ?? f.width, height: height ?? f.height } : f)) }))
+    }
     case 'sent': return onMessage(without(state, event.client_id), event.message)
     case 'discarded': return without(state, event.client_id)
     case 'upload': return { ...state, uploads: { ...state.uploads, [event.upload.key]: event.upload } }

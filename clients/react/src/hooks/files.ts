@@ -14,13 +14,9 @@ export function useStagedFiles(conversationId: string): Staged {
   const [files, setFiles] = useState<OutgoingFile[]>([])
   const staged = useRef(files)
   staged.current = files
-  /** Those that were chosen and are still looked at: the shape of a film takes longer than that of a picture. */
-  const pending = useRef(0)
-  const last = useRef(Promise.resolve())
-  const place = useRef({})
 
   const add = useCallback((chosen: Iterable<File>) => {
-    let room = settings.max_attachments - staged.current.length - pending.current
+    let room = settings.max_attachments - staged.current.length
     for (const file of chosen) {
       // Said before anything is sent.
       if (file.size > settings.max_attachment_bytes) {
@@ -33,17 +29,8 @@ export function useStagedFiles(conversationId: string): Staged {
         notify(t('tooManyFiles', { count: settings.max_attachments }), 'error')
         return
       } else {
-        const here = place.current
-        const begun = chat.uploads.begin(conversationId, file)
-        pending.current++
-        // In the order in which they were chosen.
-        last.current = last.current.then(async () => {
-          const key = await begun
-          pending.current--
-          const described = chat.uploads.describe(key)
-          if (here !== place.current) chat.uploads.cancel(key)
-          else if (described) setFiles((known) => [...known, described])
-        }).catch(() => {})
+        const described = chat.uploads.describe(chat.uploads.begin(conversationId, file))
+        if (described) setFiles((known) => [...known, described])
       }
     }
   }, [chat, conversationId, settings, notify, t, bytes])
@@ -61,7 +48,6 @@ export function useStagedFiles(conversationId: string): Staged {
 
   // What was chosen for one conversation does not go to another.
   useEffect(() => () => {
-    place.current = {}
     for (const { key } of staged.current) chat.uploads.cancel(key)
     setFiles([])
   }, [chat, conversationId])
