@@ -32,7 +32,7 @@ after(async () => {
 export const address = () => pages.url
 
 /** A browser of nobody; at the end of the test nothing may have gone wrong in it. */
-export async function visit(t, { at = address(), hash = '', origins = [], viewport = { width: 1280, height: 800 }, ...more } = {}) {
+export async function visit(t, { hash = '', origins = [], viewport = { width: 1280, height: 800 }, ...more } = {}) {
   const context = await browser.newContext({ viewport, locale: 'en-US', timezoneId: 'Europe/Berlin', storageState: { cookies: [], origins }, ...more })
   const page = await context.newPage()
   const wrong = []
@@ -46,7 +46,7 @@ export async function visit(t, { at = address(), hash = '', origins = [], viewpo
     assert.deepEqual(await page.evaluate(() => window.violations), [])
   }
   t.after(() => context.close())
-  await page.goto(at + hash)
+  await page.goto(address() + hash)
   return page
 }
 
@@ -54,11 +54,11 @@ export async function visit(t, { at = address(), hash = '', origins = [], viewpo
  * Somebody's browser, signed in with a session of its own. Where requests are stopped on their way (`page.route`) it needs `serviceWorkers: 'block'`:
  * what a service worker asks for goes past.
  */
-export async function browserOf(t, person, { at = address(), conversation, hash, ...more } = {}) {
+export async function browserOf(t, person, { conversation, hash, ...more } = {}) {
   const signedIn = createClient(server, anonKey, { auth: { persistSession: false, autoRefreshToken: false }, realtime: { transport: WebSocket } })
   const { session } = fine(await signedIn.auth.signInWithPassword({ email: person.email, password: person.password }))
-  const origins = [{ origin: new URL(at).origin, localStorage: [{ name: 'dovetail-auth', value: JSON.stringify(session) }] }]
-  const page = await visit(t, { at, origins, hash: hash ?? (conversation ? `#/c/${conversation}` : ''), ...more })
+  const origins = [{ origin: new URL(address()).origin, localStorage: [{ name: 'dovetail-auth', value: JSON.stringify(session) }] }]
+  const page = await visit(t, { origins, hash: hash ?? (conversation ? `#/c/${conversation}` : ''), ...more })
   await page.locator('.dt-list-scroll[data-status=ready], .app-page').first().waitFor({ state: 'attached' })
   if (conversation) await ready(page)
   return page

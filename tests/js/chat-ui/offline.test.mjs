@@ -2,9 +2,8 @@
 import assert from 'node:assert/strict'
 import net from 'node:net'
 import { describe, test } from 'node:test'
-import { address, browserOf, bubble, composer, ready, texts, until, write } from './browser.mjs'
+import { browserOf, bubble, composer, ready, texts, until, write } from './browser.mjs'
 import { direct, people, say } from './people.mjs'
-import { wire } from './wire.mjs'
 
 /** Has the server under test stopped; the answer comes when it is gone. Then `start`. */
 const order = (what) => new Promise((done, failed) => {
@@ -13,10 +12,10 @@ const order = (what) => new Promise((done, failed) => {
   socket.on('error', failed)
 })
 
-async function pair(t, at) {
+async function pair(t, more) {
   const [ana, ben] = await people({ Ana: 'trainer', Ben: 'client' })
   const conversation = await direct(ana, ben)
-  const [one, other] = await Promise.all([browserOf(t, ana, { conversation, at }), browserOf(t, ben, { conversation })])
+  const [one, other] = await Promise.all([browserOf(t, ana, { conversation, ...more }), browserOf(t, ben, { conversation, ...more })])
   return { ana, ben, conversation, one, other }
 }
 
@@ -28,12 +27,10 @@ const installed = (page) => page.evaluate(async () => {
 
 describe('offline', () => {
   test('C-609: three messages, a reload, and back: once each and in order', async (t) => {
-    const line = await wire(t, address())
-    const { one, other, ben, conversation } = await pair(t, line.address)
+    const { one, other, ben, conversation } = await pair(t)
     await write(one, 'Before')
     await bubble(other, 'Before').waitFor()
     await installed(one)
-    line.cut()
     await one.context().setOffline(true)
     for (const text of ['First', 'Second', 'Third']) await write(one, text)
     await one.getByTestId('banner').filter({ hasText: 'You are offline. 3 messages waiting.' }).waitFor()
@@ -42,10 +39,12 @@ describe('offline', () => {
     assert.deepEqual(await texts(one), ['Before', 'First', 'Second', 'Third'])
     // Meanwhile the other goes on.
     await write(other, 'Are you there?')
-    await bubble(other, 'Are you there?').waitFor()
+    const said = async () => (await ben.rpc('get_messages', { conversation_id: conversation })).messages.map((m) => m.content)
+    // Shown at once, which says nothing of what the server has.
+    await until('it is sent', async () => (await said()).includes('Are you there?'))
+    assert.deepEqual(await said(), ['Before', 'Are you there?'])
     assert.equal(await bubble(other, 'First').count(), 0)
 
-    line.mend()
     await one.context().setOffline(false)
     await bubble(other, 'Third').waitFor({ timeout: 20_000 })
     await bubble(one, 'Are you there?').waitFor()
@@ -55,8 +54,7 @@ describe('offline', () => {
       const shown = [await texts(one), await texts(other)]
       return JSON.stringify(shown) === JSON.stringify([all, all]) || shown
     })
-    const { messages } = await ben.rpc('get_messages', { conversation_id: conversation })
-    assert.deepEqual(messages.map((m) => m.content), all)
+    assert.deepEqual(await said(), all)
     await one.fine()
     await other.fine()
   })
