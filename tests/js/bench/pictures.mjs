@@ -33,7 +33,8 @@ async function signedIn(who, options) {
   const page = await context(options)
   await page.goto(`${url}/chat/`)
   await page.getByRole('button', { name: who }).click()
-  await page.locator('.dt-conversation').first().waitFor()
+  // The last row is drawn when all are measured.
+  await page.locator('.dt-conversation').filter({ hasText: 'Welcome' }).waitFor()
   return page
 }
 const opened = async (page, name) => {
@@ -84,6 +85,7 @@ try {
   await side.fill('Nine it is. Thank you!')
   await side.press('Enter')
   await dark.locator('.dt-side').getByTestId('bubble').filter({ hasText: 'Nine it is' }).waitFor()
+  await dark.getByText('No replies yet').waitFor({ state: 'detached' })
   await keep(dark, 'chat-thread-dark')
 
   const pocket = await signedIn(/Emma Brown/, phone)
