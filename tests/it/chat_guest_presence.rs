@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::chat_guest_support::{ADVISOR, CLIENT, COLLEAGUE, ORG, OTHER, World, advisor};
+use crate::chat_presence::state;
 use crate::support::eventually;
 use crate::support::phoenix::Client;
 use crate::support::socket::Item;
@@ -18,12 +19,6 @@ async fn track(client: &Client, topic: &str, key: &str) -> Value {
         .until("the reply to a track", |frame| frame.replies_to(&reference))
         .await;
     reply.payload
-}
-
-async fn online(world: &World, user: &str) -> Option<bool> {
-    let asked = "select is_online from public.user_presence where user_id::text = $1";
-    let row = world.sql.query_opt(asked, &[&user]).await.unwrap();
-    row.map(|row| row.get(0))
 }
 
 /// What the database has told this socket about anybody's presence, as text.
@@ -52,7 +47,7 @@ async fn own_channel(world: &World, user: &str) -> Client {
 async fn the_advisor_of_the_link_is_told_that_a_guest_came_and_went_and_nobody_else() {
     let world = World::new(&[("PRESENCE_LEAVE_GRACE_MS", "0")]).await;
     let guest = world.guest().await;
-    // An advisor of another link, to another client; and one that the client has blocked.
+    // An advisor of another link, to another client; and one of a link that nobody has opened.
     world
         .sql
         .batch_execute(&format!(
@@ -76,11 +71,11 @@ async fn the_advisor_of_the_link_is_told_that_a_guest_came_and_went_and_nobody_e
         came.contains("\"is_online\": true") || came.contains("\"is_online\":true"),
         "{came}"
     );
-    assert_eq!(online(&world, CLIENT).await, Some(true));
+    assert_eq!(state(&world.sql, CLIENT).await, Some(true));
     page.socket.close(1000);
     let went = hears(&at_advisor).await;
     assert!(went.contains(CLIENT) && went.contains("false"), "{went}");
-    assert_eq!(online(&world, CLIENT).await, Some(false));
+    assert_eq!(state(&world.sql, CLIENT).await, Some(false));
 
     // Whatever was told before these answers has arrived by them.
     for (client, who) in [
@@ -90,7 +85,7 @@ async fn the_advisor_of_the_link_is_told_that_a_guest_came_and_went_and_nobody_e
         client.heartbeat().await;
         assert_eq!(told(client), None, "{who}");
     }
-    assert_eq!(online(&world, OTHER).await, None, "only named");
+    assert_eq!(state(&world.sql, OTHER).await, None, "only named");
 }
 
 #[tokio::test]
@@ -143,8 +138,8 @@ async fn only_guests_are_present_in_a_conversation_and_only_in_their_own() {
     track(&member, &topic, ADVISOR).await;
     assert_eq!(track(&page, &topic, CLIENT).await["status"], "ok");
     eventually("the guest", || async {
-        (online(&world, CLIENT).await == Some(true)).then_some(())
+        (state(&world.sql, CLIENT).await == Some(true)).then_some(())
     })
     .await;
-    assert_eq!(online(&world, ADVISOR).await, None);
+    assert_eq!(state(&world.sql, ADVISOR).await, None);
 }

@@ -33,7 +33,7 @@ async fn online(server: &Server, sub: &str) -> Client {
     tracking(server, sub, &topic(), true, sub).await
 }
 
-async fn state(sql: &Sql, sub: &str) -> Option<bool> {
+pub async fn state(sql: &Sql, sub: &str) -> Option<bool> {
     let row = sql
         .query_opt(
             "select is_online from public.user_presence where user_id::text = $1",

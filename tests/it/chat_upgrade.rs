@@ -1,7 +1,6 @@
 //! A database with an earlier state of the messaging system is brought up to date, with what people wrote in it.
 
 use dovetail::postgres::migrate::{Set, migrate};
-
 use tokio_postgres::SimpleQueryMessage::Row;
 
 use crate::chat_push_support::{ANA, as_user, hall, say};

@@ -97,7 +97,9 @@ export class List {
     const part = take<ParticipationRow | null>(mine)
     if (!row || !part) return null
     const others = people.filter((p) => p.user_id !== me)
-    const made: Conversation = { ...row, ...part, id, unread_count: 0, mention_count: 0, participant_count: people.length, participants: others.slice(0, 5) }
+    // The title of its link is known where the list is made.
+    const subject = row.type === 'direct' ? row.project_id : null
+    const made: Conversation = { ...row, ...part, id, subject, unread_count: 0, mention_count: 0, participant_count: people.length, participants: others.slice(0, 5) }
     store.dispatch({ type: 'conversations-known', conversations: [made] })
     this.recount()
     return made

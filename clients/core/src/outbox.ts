@@ -2,7 +2,7 @@
 // go one after the other; a client_id makes a second try harmless.
 import { call, type Context } from './context.ts'
 import { isTemporaryProblem, messageOf } from './problem.ts'
-import { outgoingOf, type Attachment, type ContentType, type Id, type Message, type Outgoing, type Quote } from './state/index.ts'
+import type { Attachment, ContentType, Id, Message, Outgoing, Quote } from './state/index.ts'
 import { serial } from './serial.ts'
 import type { Uploads } from './uploads.ts'
 
@@ -87,6 +87,7 @@ export class Outbox {
     const item = this.context.store.get().outbox[clientId]
     if (!item) return
     for (const file of item.files) this.uploads.cancel(file.key)
+    this.fresh.delete(clientId)
     this.context.store.dispatch({ type: 'discarded', client_id: clientId })
     await this.drop(item)
   }
@@ -197,10 +198,6 @@ export class Outbox {
     clearTimeout(this.timers.get(conversation))
     const timer = setTimeout(() => this.flush(conversation), delay * (0.75 + Math.random() / 2))
     this.timers.set(conversation, timer)
-  }
-
-  waiting(conversation: Id): Outgoing[] {
-    return outgoingOf(this.context.store.get(), conversation)
   }
 
   stop(): void {

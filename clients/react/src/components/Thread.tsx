@@ -103,7 +103,7 @@ function OneThread({ conversationId, messageId, onBack, onClose, onOpen }: Threa
     if (c !== conversationId) onOpen?.(c, m)
     else {
       if (m) void jump(m)
-      // Where the panel covers the conversation.
+      // Where the panel covers the conversation, as styles/panels.css has it.
       if (!m || (section.current?.clientWidth ?? 0) <= 760) closePanel()
     }
   }} />

@@ -1,5 +1,5 @@
 // The replies to one message.
-import { compareTimes, quoteOf, repliesSeen, timelineOf, type Message, type Quote } from '@dovetail/chat'
+import { compareTimes, outgoingOf, quoteOf, repliesSeen, timelineOf, type Message, type Quote } from '@dovetail/chat'
 import { useCallback, useEffect, useMemo, useState } from 'react'
 import { useChat, useChatState } from '../context.tsx'
 import { useStagedFiles } from '../hooks/files.ts'
@@ -41,6 +41,8 @@ export function ThreadPanel({ conversationId, rootId, target, handlers, onClose 
   // Where the reader had stopped, when this was opened.
   const [since] = useState(() => repliesSeen(chat.store.get(), rootId))
   const status = useChatState(useCallback((s) => timelineOf(s, conversationId, rootId).status, [conversationId, rootId]))
+  // The number that the root carries comes a little later than one's own reply.
+  const isEmpty = useChatState(useCallback((s) => timelineOf(s, conversationId, rootId).ids.length + outgoingOf(s, conversationId, rootId).length === 0, [conversationId, rootId]))
   const [unread, setUnread] = useState<{ since: string; count: number } | null>(null)
   useEffect(() => {
     if (status !== 'ready' || since === null) return
@@ -62,7 +64,7 @@ export function ThreadPanel({ conversationId, rootId, target, handlers, onClose 
             <hr />
           </div>
         )}
-        {root && root.reply_count === 0 && <p className="dt-system">{t('noReplies')}</p>}
+        {root && root.reply_count === 0 && isEmpty && <p className="dt-system">{t('noReplies')}</p>}
       </MessageList>
       {root?.deleted_at
         ? <Blank icon="trash" title={t('deleted')} />
